@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * proto.h - protocols as rows of one table, and the one struct by which they say what they saw.
+ * proto_* functions are the stream sink of conn; what comes out goes to the message sink (exchange).
+ */
+#ifndef PROTO_PROTO_H
+#define PROTO_PROTO_H
+
+#include "conn/conn.h"
+
+enum msg_kind {
+	MSG_REQUEST_LINE, /* opens exchange `index`; method, target, version */
+	MSG_STATUS_LINE, /* status, version; 1xx too (then followed by MSG_HEADERS_END only) */
+	MSG_HEADER, /* one header or trailer field */
+	MSG_HEADERS_END,
+	MSG_BODY, /* content bytes, transfer coding removed */
+	MSG_BODY_GAP, /* n content bytes not seen (omitted or lost by gap_kind); n exact where known */
+	MSG_END, /* this direction of the exchange is complete */
+	MSG_LOSS, /* n bytes of this exchange lost or omitted outside of bodies */
+	MSG_UPGRADE, /* the exchange ends HTTP on this connection (101, CONNECT 2xx): name in `value` */
+	MSG_ABORT, /* the exchange ends unfinished: see abort */
+	MSG_ANOMALY, /* a shape that is not to be trusted: name in `name` (smuggling, conflicting-length, ...) */
+	MSG_STALL, /* the writer met a full socket: the peer does not read */
+};
+
+enum msg_abort { ABORT_NONE, ABORT_BY_PEER, ABORT_BY_TARGET, ABORT_LOST_SYNC, ABORT_AGENT_STOP, ABORT_EVICTED };
+
+struct msg {
+	enum msg_kind kind;
+	struct conn *conn;
+	uint64_t index; /* of the exchange on this connection: 0, 1, 2 … requests and replies agree */
+	bool request; /* about the request, else about the response */
+	uint64_t pos; /* stream position of the first byte that this is about */
+	uint64_t ts; /* monotonic ns, by struct chunk's rule */
+	const struct chunk *chunk; /* NULL where no bytes led to it */
+	bool late; /* the exchange began before the agent saw the connection */
+	union {
+		struct {
+			const char *method, *target;
+			size_t method_len, target_len;
+			int minor; /* HTTP/1.minor */
+		} request_line;
+		struct {
+			int status, minor;
+		} status_line;
+		struct {
+			const char *name, *value;
+			size_t name_len, value_len;
+			bool trailer;
+		} header;
+		struct {
+			const uint8_t *p;
+			uint64_t n; /* BODY: bytes at p; BODY_GAP, LOSS: count, p NULL */
+			enum gap_kind gap;
+		} body;
+		struct {
+			const char *name;
+		} note; /* UPGRADE, ANOMALY */
+		enum msg_abort abort;
+	};
+};
+
+struct msg_sink {
+	void *ctx;
+	void (*emit)(void *ctx, const struct msg *m);
+};
+
+enum proto_verdict { PROTO_NO, PROTO_MAYBE, PROTO_YES };
+
+struct proto {
+	const char *name; /* network.protocol.name */
+	/* Do these first bytes of a direction look like ours? first: the stream's very first bytes. */
+	enum proto_verdict (*detect)(const struct conn *c, enum direction d, const uint8_t *p, size_t n);
+	/* State is made at the first call (c->proto NULL); returns false when memory or a bound is out. */
+	bool (*bytes)(struct conn *c, enum direction d, uint64_t pos, const uint8_t *p, size_t n, const struct chunk *ch,
+		      const struct msg_sink *out);
+	void (*gap)(struct conn *c, enum direction d, uint64_t pos, uint64_t n, enum gap_kind kind,
+		    const struct chunk *ch, const struct msg_sink *out);
+	void (*eof)(struct conn *c, enum direction d, uint64_t ts, const struct msg_sink *out);
+	void (*end)(struct conn *c, uint64_t ts, bool agent_stop, const struct msg_sink *out);
+	void (*stalled)(struct conn *c, uint64_t ts, const struct msg_sink *out);
+	void (*free)(void *state);
+};
+extern const struct proto proto_http1;
+extern const struct proto *const proto_table[]; /* NULL-terminated */
+
+struct proto_stats {
+	uint64_t bytes_unknown; /* of connections that speak nothing known */
+	uint64_t conns_unknown;
+	uint64_t resyncs, anomalies;
+};
+struct proto_ctx {
+	struct msg_sink out;
+	struct proto_stats stats;
+};
+/* A sink for conn_table_new whose ctx is px. */
+struct stream_sink proto_stream_sink(struct proto_ctx *px);
+
+#endif
