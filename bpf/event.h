@@ -75,6 +75,9 @@ enum ev_flag {
 	EV_F_WAIT_TICKS = 1 << 12, /* ev_data.wait is in kernel ticks, not nanoseconds */
 	EV_F_COUNTED = 1 << 13, /* seq32/pos are a counter of our own, not the socket's sequence */
 	EV_F_COMPAT = 1 << 14, /* reserved: 32-bit task */
+	/* EV_STATE to TCP_CLOSE: sk_err was 0, so no reset or timeout came in: the owner aborted it itself
+	 * (close with unread data, SO_LINGER 0) */
+	EV_F_OWN_ABORT = 1 << 15,
 };
 
 enum ev_dir { EV_READ = 0, EV_WRITE = 1 };

@@ -80,6 +80,12 @@ struct proto {
 	void (*end)(struct conn *c, uint64_t ts, bool agent_stop, const struct msg_sink *out);
 	void (*stalled)(struct conn *c, uint64_t ts, const struct msg_sink *out);
 	void (*free)(void *state);
+	/*
+	 * Asked once, with the bytes that detect() said PROTO_YES to: do they begin a request (true) or a
+	 * reply? It settles the role of a connection that nobody saw being accepted or connected. NULL: the
+	 * role stays unknown.
+	 */
+	bool (*is_request)(const uint8_t *p, size_t n);
 };
 extern const struct proto proto_http1;
 extern const struct proto *const proto_table[]; /* NULL-terminated */
@@ -92,6 +98,7 @@ struct proto_stats {
 struct proto_ctx {
 	struct msg_sink out;
 	struct proto_stats stats;
+	const struct proto *const *table; /* NULL: proto_table */
 };
 /* A sink for conn_table_new whose ctx is px. */
 struct stream_sink proto_stream_sink(struct proto_ctx *px);
