@@ -44,7 +44,8 @@ struct options {
 	char *config;
 	struct str_list files; /* positional arguments */
 	bool help, version;
-	char *from, *map; /* baseline */
+	char *from; /* baseline: kind of its file; NULL: told by the file itself */
+	struct str_list maps; /* baseline: COLUMN=FEATURE */
 };
 
 enum command { CMD_NONE, CMD_RUN, CMD_RECORD, CMD_REPLAY, CMD_BASELINE, CMD_DOCTOR, CMD_LATER };
