@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* json_read.c - the pull tokenizer: one pass, no allocation, eight bytes at a time where text
+ * allows it. */
+#include "base/json.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* What the next token may be. */
+enum state {
+	ST_VALUE, /* a value must follow: the start, after ':' and after ',' in an array */
+	ST_FIRST_ELEMENT, /* after '[': a value or ']' */
+	ST_FIRST_KEY, /* after '{': a key or '}' */
+	ST_KEY, /* after ',' in an object */
+	ST_COLON, /* after a key */
+	ST_AFTER, /* after a value inside an object or array: ',' or the end */
+	ST_DONE,
+	ST_CUT,
+	ST_BAD,
+};
+
+#define ONES 0x0101010101010101u
+#define HIGHS 0x8080808080808080u
+/* High bit set in each byte of x that is zero; above the lowest such byte it may be set wrongly. */
+#define ZERO_BYTES(x) (((x)-ONES) & ~(x)&HIGHS)
+
+static inline uint64_t load64(const char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
+static inline size_t first_byte(uint64_t mask)
+{
+	return (size_t)__builtin_ctzll(mask) >> 3;
+}
+
+void json_open(struct json_reader *r, const void *buf, size_t len)
+{
+	*r = (struct json_reader){ .buf = buf, .len = len, .state = ST_VALUE };
+	if (len >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0)
+		r->off = 3;
+}
+
+static enum json_type end_cut(struct json_reader *r, size_t off)
+{
+	r->off = off;
+	r->state = ST_CUT;
+	return JSON_CUT;
+}
+
+static enum json_type end_bad(struct json_reader *r, size_t off)
+{
+	r->off = off;
+	r->state = ST_BAD;
+	return JSON_BAD;
+}
+
+static inline size_t skip_space(const struct json_reader *r, size_t i)
+{
+	/* Most documents have none or one; indented ones have runs of blanks. */
+	while (i < r->len && (unsigned char)r->buf[i] <= ' ') {
+		char c = r->buf[i];
+
+		if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
+			break;
+		i++;
+		while (i + 8 <= r->len && load64(r->buf + i) == 0x2020202020202020u)
+			i += 8;
+	}
+	return i;
+}
+
+/* i: after the opening quote. The offset of the closing quote, or len if there is none. */
+static inline size_t string_end(const struct json_reader *r, size_t i, bool *escaped)
+{
+	const char *b = r->buf;
+	size_t len = r->len;
+
+	for (;;) {
+		while (i + 8 <= len) {
+			uint64_t v = load64(b + i);
+			uint64_t m = ZERO_BYTES(v ^ ONES * '"') | ZERO_BYTES(v ^ ONES * '\\');
+
+			if (m) {
+				i += first_byte(m);
+				goto hit;
+			}
+			i += 8;
+		}
+		while (i < len && b[i] != '"' && b[i] != '\\')
+			i++;
+		if (i >= len)
+			return len;
+	hit:
+		if (b[i] == '"')
+			return i;
+		*escaped = true;
+		i += 2; /* whatever is escaped, it ends no string */
+		if (i >= len)
+			return len;
+	}
+}
+
+static bool is_digit(char c)
+{
+	return (unsigned char)(c - '0') < 10;
+}
+
+/* 5^n; 10^n = 5^n * 2^n. */
+static const uint64_t pow5[] = {
+	1u,
+	5u,
+	25u,
+	125u,
+	625u,
+	3125u,
+	15625u,
+	78125u,
+	390625u,
+	1953125u,
+	9765625u,
+	48828125u,
+	244140625u,
+	1220703125u,
+	6103515625u,
+	30517578125u,
+	152587890625u,
+	762939453125u,
+	3814697265625u,
+	19073486328125u,
+	95367431640625u,
+	476837158203125u,
+	2384185791015625u,
+	11920928955078125u,
+	59604644775390625u,
+	298023223876953125u,
+	1490116119384765625u,
+	7450580596923828125u,
+};
+#define POW5_MAX ((int)(sizeof(pow5) / sizeof(*pow5)) - 1)
+
+__extension__ typedef unsigned __int128 u128;
+
+/* v * 2^e2 with v >= 2^63, rounded half to even; sticky: non-zero bits follow v. Normal range only.
+ */
+static double round_to_double(uint64_t v, int e2, bool sticky)
+{
+	uint64_t m = v >> 11, rest = v & 0x7ff, bits;
+	double d;
+
+	if (rest > 0x400 || (rest == 0x400 && (sticky || (m & 1))))
+		m++; /* a carry out of the 53 bits goes on into the exponent, as it should */
+	bits = ((uint64_t)(e2 + 11 + 52 + 1022) << 52) + m; /* m's top bit adds the missing one */
+	memcpy(&d, &bits, sizeof(d));
+	return d;
+}
+
+/* m * 10^e10, correctly rounded; m > 0, |e10| <= POW5_MAX: the result is never near the denormals.
+ */
+static double scale_exact(uint64_t m, int e10)
+{
+	uint64_t f = pow5[e10 < 0 ? -e10 : e10], q;
+	int sm, sf, up;
+	u128 x, rem;
+
+	if (e10 >= 0) {
+		x = (u128)m * f;
+		up = x >> 64 ? __builtin_clzll((uint64_t)(x >> 64))
+			     : 64 + __builtin_clzll((uint64_t)x);
+		x <<= up;
+		return round_to_double((uint64_t)(x >> 64), 64 - up + e10, (uint64_t)x != 0);
+	}
+	/* Both with their top bit set, and shifted so that the quotient has 64 bits, the top one
+	 * set. */
+	sm = __builtin_clzll(m);
+	sf = __builtin_clzll(f);
+	m <<= sm;
+	f <<= sf;
+	x = m >= f ? (u128)m << 63 : (u128)m << 64;
+	up = m >= f ? 63 : 64;
+	q = (uint64_t)(x / f);
+	rem = x - (u128)q * f;
+	return round_to_double(q, e10 - up - sm + sf, rem != 0);
+}
+
+/* Literals that the exact ways do not cover: too many digits, or exponents beyond them. */
+static double number_slow(const char *p, size_t n)
+{
+	/*
+	 * strtod without a decimal point, so the locale has no say: the digits, then an exponent.
+	 * 770 digits decide every double; what follows them only has to be known as zero or not.
+	 */
+	enum { KEEP = 780 };
+	char t[KEEP + 32], *d = t;
+	long exp10 = 0, e = 0;
+	bool fraction = false, sticky = false, neg_exp = false;
+	size_t i = 0;
+
+	if (p[0] == '-')
+		*d++ = p[i++];
+	for (; i < n && (is_digit(p[i]) || p[i] == '.'); i++) {
+		if (p[i] == '.') {
+			fraction = true;
+			continue;
+		}
+		if (d - t < KEEP) {
+			if (d == t + (p[0] == '-') && p[i] == '0') {
+				exp10 -= fraction; /* leading zeros decide nothing */
+				continue;
+			}
+			*d++ = p[i];
+			exp10 -= fraction;
+		} else {
+			sticky |= p[i] != '0';
+			exp10 += !fraction;
+		}
+	}
+	if (d == t + (p[0] == '-'))
+		*d++ = '0';
+	if (sticky) {
+		*d++ = '1';
+		exp10--;
+	}
+	if (i < n) {
+		i++; /* e */
+		neg_exp = p[i] == '-';
+		if (p[i] == '-' || p[i] == '+')
+			i++;
+		for (; i < n; i++)
+			if (e < 100000000)
+				e = e * 10 + (p[i] - '0');
+	}
+	exp10 += neg_exp ? -e : e;
+	if (exp10 > 99999)
+		exp10 = 99999;
+	if (exp10 < -99999)
+		exp10 = -99999;
+	*d++ = 'e';
+	if (exp10 < 0) {
+		*d++ = '-';
+		exp10 = -exp10;
+	}
+	for (long unit = 10000; unit; unit /= 10)
+		*d++ = (char)('0' + exp10 / unit % 10);
+	*d = '\0';
+	return strtod(t, NULL);
+}
+
+static double number_value(const char *p, size_t n, bool neg, uint64_t m, size_t digits, long e10)
+{
+	/* Exact powers of ten (Clinger 1990): one correctly rounded operation on exact operands. */
+	static const double pow10[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+					1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+					1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+	double v;
+
+	if (digits > 19)
+		return number_slow(p, n);
+	if (m == 0)
+		v = 0;
+	else if (m <= (uint64_t)1 << 53 && e10 >= -22 && e10 <= 22)
+		v = e10 < 0 ? (double)m / pow10[-e10] : (double)m * pow10[e10];
+	else if (e10 >= -POW5_MAX && e10 <= POW5_MAX)
+		v = scale_exact(m, (int)e10);
+	else
+		return number_slow(p, n);
+	return neg ? -v : v;
+}
+
+/* Eight digits at once, if the next eight bytes are that (Lemire, "Number parsing at a gigabyte per
+ * second", 2021, section 8). */
+static inline bool eight_digits(const char *p, uint32_t *out)
+{
+	uint64_t v = load64(p);
+
+	if (((v & 0xf0f0f0f0f0f0f0f0u) |
+	     (((v + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4)) != 0x3333333333333333u)
+		return false;
+	v -= 0x3030303030303030u;
+	v = v * 10 + (v >> 8);
+	*out = (uint32_t)(((v & 0x000000ff000000ffu) * 0x000f424000000064u +
+			   ((v >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u) >>
+			  32);
+	return true;
+}
+
+/* A run of digits from i on into m; returns where it ends. m wraps beyond 19 digits: the caller
+ * counts. */
+static inline size_t digit_run(const struct json_reader *r, size_t i, uint64_t *m)
+{
+	uint32_t eight;
+
+	while (i + 8 <= r->len && eight_digits(r->buf + i, &eight)) {
+		*m = *m * 100000000 + eight;
+		i += 8;
+	}
+	while (i < r->len && is_digit(r->buf[i]))
+		*m = *m * 10 + (uint64_t)(r->buf[i++] - '0');
+	return i;
+}
+
+static enum json_type word(struct json_reader *r, struct json_token *t, const char *w, size_t n,
+			   enum json_type type, double num)
+{
+	size_t start = r->off, have = r->len - start;
+
+	if (have < n)
+		return memcmp(r->buf + start, w, have) == 0 ? end_cut(r, start) : end_bad(r, start);
+	if (memcmp(r->buf + start, w, n) != 0)
+		return end_bad(r, start);
+	t->p = r->buf + start;
+	t->n = n;
+	t->num = num;
+	r->off = start + n;
+	r->state = r->depth ? ST_AFTER : ST_DONE;
+	return t->type = type;
+}
+
+static enum json_type number(struct json_reader *r, struct json_token *t)
+{
+	const char *b = r->buf;
+	size_t start = r->off, i = start, len = r->len, from, digits;
+	uint64_t m = 0;
+	long e10 = 0;
+	bool neg = false;
+
+	if (b[i] == '-') {
+		neg = true;
+		if (++i >= len)
+			return end_cut(r, start);
+		if (b[i] == 'I')
+			return word(r, t, "-Infinity", 9, JSON_NUM, -INFINITY);
+	}
+	if (!is_digit(b[i]))
+		return end_bad(r, i);
+	from = i;
+	if (b[i] == '0')
+		i++; /* no leading zeros: what follows is checked as structure */
+	else
+		i = digit_run(r, i, &m);
+	digits = b[from] == '0' ? 0 : i - from;
+	if (i < len && b[i] == '.') {
+		from = ++i;
+		if (i < len && !is_digit(b[i]))
+			return end_bad(r, i);
+		if (!digits) /* zeros before the first digit that counts are no digits */
+			while (i < len && b[i] == '0')
+				i++;
+		e10 = -(long)(i - from);
+		digits -= i; /* wraps, and back below */
+		from = i;
+		i = digit_run(r, i, &m);
+		digits += i;
+		e10 -= (long)(i - from);
+	}
+	if (i < len && (b[i] == 'e' || b[i] == 'E')) {
+		bool neg_exp = false;
+		long e = 0;
+
+		if (++i < len && (b[i] == '+' || b[i] == '-'))
+			neg_exp = b[i++] == '-';
+		if (i < len && !is_digit(b[i]))
+			return end_bad(r, i);
+		for (; i < len && is_digit(b[i]); i++)
+			if (e < 1000000)
+				e = e * 10 + (b[i] - '0');
+		e10 += neg_exp ? -e : e;
+	}
+	/* The end of the input ends only a number that is the whole document, and is whole itself.
+	 */
+	if (i >= len && (r->depth || !is_digit(b[len - 1])))
+		return end_cut(r, start);
+	t->p = b + start;
+	t->n = i - start;
+	t->num = number_value(t->p, t->n, neg, m, digits, e10);
+	r->off = i;
+	r->state = r->depth ? ST_AFTER : ST_DONE;
+	return t->type = JSON_NUM;
+}
+
+static enum json_type open_nested(struct json_reader *r, struct json_token *t, bool obj)
+{
+	if (r->depth >= JSON_MAX_DEPTH)
+		return end_bad(r, r->off);
+	if (obj)
+		r->in_obj |= (uint64_t)1 << r->depth;
+	else
+		r->in_obj &= ~((uint64_t)1 << r->depth);
+	r->depth++;
+	r->off++;
+	r->state = obj ? ST_FIRST_KEY : ST_FIRST_ELEMENT;
+	return t->type = obj ? JSON_OBJ : JSON_ARR;
+}
+
+static enum json_type close_nested(struct json_reader *r, bool obj)
+{
+	r->depth--;
+	r->off++;
+	r->state = r->depth ? ST_AFTER : ST_DONE;
+	return obj ? JSON_OBJ_END : JSON_ARR_END;
+}
+
+static inline bool top_is_obj(const struct json_reader *r)
+{
+	return r->in_obj >> (r->depth - 1) & 1;
+}
+
+static enum json_type string(struct json_reader *r, struct json_token *t, bool key)
+{
+	size_t start = r->off, end;
+
+	t->escaped = false;
+	end = string_end(r, start + 1, &t->escaped);
+	if (end >= r->len)
+		return end_cut(r, start);
+	t->p = r->buf + start + 1;
+	t->n = end - start - 1;
+	r->off = end + 1;
+	r->state = key ? ST_COLON : r->depth ? ST_AFTER : ST_DONE;
+	return t->type = key ? JSON_KEY : JSON_STR;
+}
+
+static enum json_type value(struct json_reader *r, struct json_token *t)
+{
+	switch (r->buf[r->off]) {
+	case '{':
+		return open_nested(r, t, true);
+	case '[':
+		return open_nested(r, t, false);
+	case '"':
+		return string(r, t, false);
+	case 't':
+		return word(r, t, "true", 4, JSON_TRUE, 0);
+	case 'f':
+		return word(r, t, "false", 5, JSON_FALSE, 0);
+	case 'n':
+		return word(r, t, "null", 4, JSON_NULL, 0);
+	case 'N':
+		return word(r, t, "NaN", 3, JSON_NUM, NAN);
+	case 'I':
+		return word(r, t, "Infinity", 8, JSON_NUM, INFINITY);
+	default:
+		return number(r, t);
+	}
+}
+
+enum json_type json_next(struct json_reader *r, struct json_token *t)
+{
+	char c;
+
+	for (;;) {
+		switch (r->state) {
+		case ST_DONE:
+			r->off = skip_space(r, r->off);
+			return t->type = JSON_DONE;
+		case ST_CUT:
+			return t->type = JSON_CUT;
+		case ST_BAD:
+			return t->type = JSON_BAD;
+		default:
+			break;
+		}
+		r->off = skip_space(r, r->off);
+		if (r->off >= r->len)
+			return t->type = end_cut(r, r->len);
+		c = r->buf[r->off];
+		switch (r->state) {
+		case ST_FIRST_ELEMENT:
+			if (c == ']')
+				return t->type = close_nested(r, false);
+			/* fall through */
+		case ST_VALUE:
+			return t->type = value(r, t);
+		case ST_FIRST_KEY:
+			if (c == '}')
+				return t->type = close_nested(r, true);
+			/* fall through */
+		case ST_KEY:
+			return t->type = c == '"' ? string(r, t, true) : end_bad(r, r->off);
+		case ST_COLON:
+			if (c != ':')
+				return t->type = end_bad(r, r->off);
+			r->off++;
+			r->state = ST_VALUE;
+			break;
+		default: /* ST_AFTER */
+			if (c == (top_is_obj(r) ? '}' : ']'))
+				return t->type = close_nested(r, c == '}');
+			if (c != ',')
+				return t->type = end_bad(r, r->off);
+			r->off++;
+			r->state = top_is_obj(r) ? ST_KEY : ST_VALUE;
+			break;
+		}
+	}
+}
+
+/*
+ * Only quotes and brackets are looked at; what lies between is not checked. (c | 0x26) == 0x7f for
+ * all four brackets and a few letters, which the switch lets pass.
+ */
+enum json_type json_skip(struct json_reader *r)
+{
+	const char *b = r->buf;
+	size_t i = r->off, len = r->len, start;
+	int until = r->depth - 1;
+	bool escaped;
+
+	if (r->state != ST_FIRST_KEY && r->state != ST_FIRST_ELEMENT) {
+		/* Not right after OBJ or ARR: nothing to pass over but an end already met. */
+		return r->state == ST_CUT ? JSON_CUT : r->state == ST_BAD ? JSON_BAD : JSON_DONE;
+	}
+	for (;;) {
+		while (i + 8 <= len) {
+			uint64_t v = load64(b + i);
+			uint64_t m = ZERO_BYTES(v ^ ONES * '"') |
+				     ZERO_BYTES((v | ONES * 0x26) ^ ONES * 0x7f);
+
+			if (m) {
+				i += first_byte(m);
+				break;
+			}
+			i += 8;
+		}
+		if (i >= len)
+			return end_cut(r, len);
+		switch (b[i]) {
+		case '"':
+			start = i;
+			i = string_end(r, i + 1, &escaped);
+			if (i >= len)
+				return end_cut(r, start);
+			break;
+		case '{':
+		case '[':
+			if (r->depth >= JSON_MAX_DEPTH)
+				return end_bad(r, i);
+			if (b[i] == '{')
+				r->in_obj |= (uint64_t)1 << r->depth;
+			else
+				r->in_obj &= ~((uint64_t)1 << r->depth);
+			r->depth++;
+			break;
+		case '}':
+		case ']':
+			if (top_is_obj(r) != (b[i] == '}'))
+				return end_bad(r, i);
+			if (r->depth - 1 == until) {
+				r->off = i;
+				return close_nested(r, b[i] == '}');
+			}
+			r->depth--;
+			break;
+		default:
+			break;
+		}
+		i++;
+	}
+}
