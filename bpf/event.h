@@ -97,6 +97,12 @@ struct ev_hdr {
 	__ev_u32 tgid; /* in the host's pid namespace */
 	__ev_u32 tid;
 	__ev_u64 start; /* start of the thread group's leader: CLOCK_BOOTTIME ns */
+	/*
+	 * Life ring only: the data ring's producer position (bpf_ringbuf_query BPF_RB_PROD_POS) when this
+	 * happened. The drain applies the record when it has consumed the data ring up to there: what a
+	 * process did stands before its exit, the closes that its death does stand after it. 0 elsewhere.
+	 */
+	__ev_u64 data_pos;
 };
 
 struct ev_data {
@@ -235,16 +241,16 @@ struct ev_counters {
 	/* struct ev_cpu_counts[cpus] */
 };
 
-_Static_assert(sizeof(struct ev_hdr) == 48, "layout of ev_hdr");
-_Static_assert(sizeof(struct ev_data) == 120, "layout of ev_data");
-_Static_assert(sizeof(struct ev_conn) == 256, "layout of ev_conn");
-_Static_assert(sizeof(struct ev_state) == 88, "layout of ev_state");
-_Static_assert(sizeof(struct ev_close) == 64, "layout of ev_close");
-_Static_assert(sizeof(struct ev_life) == 368, "layout of ev_life");
-_Static_assert(sizeof(struct ev_signal) == 80, "layout of ev_signal");
-_Static_assert(sizeof(struct ev_clock) == 64, "layout of ev_clock");
-_Static_assert(sizeof(struct ev_text) == 56, "layout of ev_text");
+_Static_assert(sizeof(struct ev_hdr) == 56, "layout of ev_hdr");
+_Static_assert(sizeof(struct ev_data) == 128, "layout of ev_data");
+_Static_assert(sizeof(struct ev_conn) == 264, "layout of ev_conn");
+_Static_assert(sizeof(struct ev_state) == 96, "layout of ev_state");
+_Static_assert(sizeof(struct ev_close) == 72, "layout of ev_close");
+_Static_assert(sizeof(struct ev_life) == 376, "layout of ev_life");
+_Static_assert(sizeof(struct ev_signal) == 88, "layout of ev_signal");
+_Static_assert(sizeof(struct ev_clock) == 72, "layout of ev_clock");
+_Static_assert(sizeof(struct ev_text) == 64, "layout of ev_text");
 _Static_assert(sizeof(struct ev_count) == 56, "layout of ev_count");
-_Static_assert(sizeof(struct ev_counters) == 56, "layout of ev_counters");
+_Static_assert(sizeof(struct ev_counters) == 64, "layout of ev_counters");
 
 #endif /* MODELSNOOP_EVENT_H */
