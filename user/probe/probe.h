@@ -44,9 +44,9 @@ void probe_meta(const struct probe *p, struct capture_meta *m);
  */
 int probe_start(struct probe *p, probe_fn fn, void *ctx, struct err *e);
 /*
- * Wait up to timeout_ms or until a ring passes its threshold, then one drain by the ordering rule of
- * DESIGN 3: life events that begin something before the data that follows them, those that end
- * something after the data that precedes them. Adds clock, counter and snapshot records when due.
+ * Wait up to timeout_ms or until a ring passes its threshold, then one drain. Order: a life record is
+ * handed on when the data ring has been consumed up to the record's data_pos (bpf/event.h): after all
+ * data that precedes it and before all that follows. Adds clock, counter and snapshot records when due.
  * Returns 0, or -errno.
  */
 int probe_poll(struct probe *p, unsigned timeout_ms, probe_fn fn, void *ctx);
