@@ -66,10 +66,17 @@ struct msg_sink {
 };
 
 enum proto_verdict { PROTO_NO, PROTO_MAYBE, PROTO_YES };
+#define PROTO_PREFIX 64 /* undecided bytes kept for each direction */
 
 struct proto {
 	const char *name; /* network.protocol.name */
-	/* Do these first bytes of a direction look like ours? first: the stream's very first bytes. */
+	/*
+	 * Do these bytes, which begin a call, look like ours? p, n: all undecided bytes of the direction so
+	 * far. After PROTO_MAYBE the caller keeps them (at most PROTO_PREFIX bytes a direction) and asks
+	 * again with what follows appended; at PROTO_PREFIX bytes or more the answer is never PROTO_MAYBE.
+	 * After PROTO_YES bytes() is called with the first undecided bytes again: with their own pos and the
+	 * chunk (a copy) of the call that brought the first of them, then with the rest of the present call.
+	 */
 	enum proto_verdict (*detect)(const struct conn *c, enum direction d, const uint8_t *p, size_t n);
 	/* State is made at the first call (c->proto NULL); returns false when memory or a bound is out. */
 	bool (*bytes)(struct conn *c, enum direction d, uint64_t pos, const uint8_t *p, size_t n, const struct chunk *ch,
