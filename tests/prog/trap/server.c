@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -184,6 +185,7 @@ static int start_passed(void)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		close(pair[0]);
 		passed_loop(pair[1]);
 	}
@@ -195,6 +197,8 @@ static pid_t start_worker(int listener)
 {
 	pid_t pid = fork();
 
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	while (pid == 0) {
 		struct trap_conn *c = new_conn(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 
