@@ -37,6 +37,9 @@ struct process {
 	uint64_t start; /* boottime ns */
 	uint64_t seen_ts; /* monotonic ns of the event that showed it first */
 	bool target, gone;
+	bool crashed; /* gone by a crash or the OOM killer: what it had open stays unfinished */
+	unsigned pins; /* open exchanges that point here: kept by the exchange room; not freed while > 0 */
+	unsigned in_flight; /* server exchanges open now: kept by the exchange room */
 	char comm[17];
 	char *exe, *cgroup_path, *container_id, *pod_uid, *pod_name;
 	struct service *service; /* never NULL for a target */
