@@ -63,6 +63,10 @@ struct scope {
 void scope_render(struct scope *s);
 void scope_free(struct scope *s); /* frees kv array and json; the strings are the owner's */
 
+struct buf; /* base/buf.h */
+/* Append ,"key":value to b: how scopes and records spell a pair in JSON, always on one line. */
+void kv_write_json(struct buf *b, const struct kv *kv);
+
 #define RECORD_MAX_KV 112
 
 struct record {
@@ -83,7 +87,7 @@ void record_str(struct record *r, const char *key, const char *p, size_t n);
 void record_cstr(struct record *r, const char *key, const char *s); /* NULL or "": key left out */
 void record_u64(struct record *r, const char *key, uint64_t v);
 void record_i64(struct record *r, const char *key, int64_t v);
-void record_f64(struct record *r, const char *key, double v); /* NaN: key left out */
+void record_f64(struct record *r, const char *key, double v); /* NaN, infinite: key left out */
 void record_bool(struct record *r, const char *key, bool v);
 void record_ns(struct record *r, const char *key, int64_t ns);
 void record_hex(struct record *r, const char *key, const void *p, size_t n);
