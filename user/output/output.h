@@ -14,7 +14,8 @@
 struct format {
 	const char *name; /* as in -o NAME[:PATH] */
 	void *(*open)(bool terminal);
-	void (*record)(void *state, const struct record *r, struct buf *out); /* append whole lines */
+	void (*record)(void *state, const struct record *r,
+		       struct buf *out); /* append whole lines */
 	void (*close)(void *state);
 };
 extern const struct format format_text, format_jsonl;
@@ -34,7 +35,8 @@ struct output_stats {
 	int error; /* errno of the last failure, 0: fine now */
 };
 void output_stats(const struct output *o, struct output_stats *s);
-/* Write what is queued (bounded wait: timeout_ms for a stalled reader), close, free. 0 or -errno. */
+/* Write what is queued (bounded wait: timeout_ms for a stalled reader), close, free. 0 or -errno.
+ */
 int output_close(struct output *o, unsigned timeout_ms);
 const char *output_name(const struct output *o); /* the spec */
 
