@@ -24,17 +24,33 @@ extern const char *const outcome_name[];
 #define EXCHANGE_MAX_HEADERS 24
 #define EXCHANGE_MAX_TARGET 4096 /* longer request targets are cut, with url.truncated */
 
+/* What a content type makes of a body. */
+enum content_kind {
+	CONTENT_UNKNOWN, /* no type was given */
+	CONTENT_JSON,
+	CONTENT_NDJSON, /* one document a line */
+	CONTENT_FORM, /* application/x-www-form-urlencoded */
+	CONTENT_MULTIPART,
+	CONTENT_CSV,
+	CONTENT_TEXT, /* text/…, XML, scripts */
+	CONTENT_BINARY,
+};
+
 struct header {
 	bool response;
+	uint8_t row; /* of the table of known headers + 1; 0: x-ratelimit-… */
 	uint32_t name_off, name_len, value_off, value_len; /* into exchange.text; name in lower case */
 };
 
 struct message {
 	struct sample body; /* by --sample-bytes, transfer coding removed */
 	uint64_t size; /* true content bytes as sent */
-	uint64_t size_unknown; /* content bytes missing from size because a gap hid their number: 0 or 1 */
+	bool size_unknown; /* framing or head went with a gap: size is not the true one */
 	uint64_t first_ts, last_ts; /* monotonic ns of its first and last byte */
 	bool begun, complete;
+	enum content_kind kind;
+	bool coded; /* content-encoding other than identity: the sample is not readable */
+	uint32_t type_off, type_len; /* media type in exchange.text, lower case, without parameters */
 };
 
 struct exchange {
@@ -46,9 +62,12 @@ struct exchange {
 	struct process *proc;
 	struct service *service;
 	uint32_t tid;
-	const struct conn *conn; /* valid while the sink runs */
+	const struct conn *conn; /* valid while the sink runs; NULL if it went without an end */
 	uint64_t index;
 	bool late;
+	uint8_t parent[16]; /* the server exchange that a client exchange served */
+	bool has_parent;
+	uint64_t end_ts; /* monotonic ns: last response byte; without any: when it was given up */
 	uint64_t lost, omitted; /* bytes of this exchange */
 	uint64_t wait_ns; /* WAIT_UNKNOWN */
 	bool first_byte_upper_bound;
@@ -71,6 +90,9 @@ struct exchange {
 	const char *error_type; /* NULL: by status */
 	bool upgraded;
 };
+
+/* request.id: the x-request-id that was sent or answered, else NULL (records then show the id). */
+const char *exchange_request_id(const struct exchange *x, size_t *n);
 
 /* Content type of a message, lower case, parameters cut; "" if unknown. Returns its length. */
 size_t exchange_content_type(const struct exchange *x, bool response, const char **p);
@@ -96,7 +118,8 @@ void exchange_free(struct exchange_ctx *x);
 struct msg_sink exchange_msg_sink(struct exchange_ctx *x);
 /*
  * The in-flight list of a process, or of its whole service where the process owns no open exchange:
- * [{"id":…,"request.id":…,"url.path":…,"age":…}], at most 100 entries. *service_scope tells which.
+ * [{"id":…,"request.id":…,"url.path":…,"age":…}], oldest first, at most 100 entries, [] if nothing is
+ * open. *service_scope tells which.
  */
 void exchange_in_flight(const struct exchange_ctx *x, const struct process *p, uint64_t now, struct buf *out,
 			bool *service_scope);

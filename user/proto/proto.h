@@ -21,6 +21,7 @@ enum msg_kind {
 	MSG_ABORT, /* the exchange ends unfinished: see abort */
 	MSG_ANOMALY, /* a shape that is not to be trusted: name in `name` (smuggling, conflicting-length, ...) */
 	MSG_STALL, /* the writer met a full socket: the peer does not read */
+	MSG_SIZE_UNKNOWN, /* framing went with a gap: the sizes of this side's BODY and BODY_GAP are not its true size */
 };
 
 enum msg_abort { ABORT_NONE, ABORT_BY_PEER, ABORT_BY_TARGET, ABORT_LOST_SYNC, ABORT_AGENT_STOP, ABORT_EVICTED };
