@@ -2,6 +2,7 @@
 /* format_text.c - one line a record for people: rows of columns, one row a record type. */
 #include "output/output.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,7 +12,7 @@
 /* How a cell shows its value. */
 enum style {
 	STYLE_TEXT, /* as it is, cut to the cell's width where it has one */
-	STYLE_DURATION,
+	STYLE_DURATION, /* nanoseconds, or a number of seconds */
 	STYLE_BYTES,
 	STYLE_NUMBER,
 	STYLE_STATUS, /* HTTP status: coloured by class */
@@ -19,7 +20,7 @@ enum style {
 	STYLE_ROLE, /* an arrow for what the target asked somebody else */
 	STYLE_PEER, /* of such: whom */
 	STYLE_ITEMS, /* how many elements a JSON array has */
-	STYLE_REST, /* key=value of all keys of the record, but those of cells before */
+	STYLE_LOSSES, /* a JSON object of counts: those that are not zero */
 };
 
 struct cell {
@@ -118,7 +119,10 @@ static const struct row {
 	[RECORD_SELF] = {
 		.tag = "self",
 		.cell = {
-			{ "", "", 160, STYLE_REST, CELL_CUT },
+			{ "modelsnoop.self.exchanges", "exchanges ", 8, STYLE_TEXT, 0 },
+			{ "modelsnoop.self.cpu.time", "cpu ", 7, STYLE_DURATION, 0 },
+			{ "modelsnoop.self.memory.usage", "memory ", 8, STYLE_BYTES, 0 },
+			{ "modelsnoop.self.lost", "lost ", 0, STYLE_LOSSES, 0 },
 		},
 	},
 };
@@ -284,37 +288,34 @@ static size_t put_plain(struct buf *out, const struct kv *kv, size_t most)
 										   : from;
 }
 
-/* Keys lose the prefix that every key of such records has. */
-static const char *short_key(const char *key)
+static size_t put_losses(struct buf *out, const char *p, size_t n)
 {
-	static const char *const prefix[] = { "modelsnoop.self.", "self." };
+	size_t width = 0, key_len = 0;
+	const char *key = NULL;
+	struct json_reader r;
+	struct json_token t;
+	enum json_type y;
 
-	for (size_t i = 0; i < sizeof(prefix) / sizeof(*prefix); i++)
-		if (strncmp(key, prefix[i], strlen(prefix[i])) == 0)
-			return key + strlen(prefix[i]);
-	return key;
-}
+	json_open(&r, p, n);
+	while ((y = json_next(&r, &t)) < JSON_DONE) {
+		if (y == JSON_KEY) {
+			key = t.p;
+			key_len = t.n;
+		} else if (y == JSON_NUM && key && t.num != 0) {
+			size_t from;
 
-static size_t put_rest(struct buf *out, const struct record *r, size_t most)
-{
-	size_t width = 0;
-
-	for (size_t i = 0; i < r->n; i++) {
-		const char *key = short_key(r->kv[i].key);
-
-		if (width + strlen(key) + 2 >= most) {
-			buf_puts(out, " …");
-			return width + 2;
+			if (width)
+				buf_putc(out, ' ');
+			width += (width != 0) + human_text(out, key, key_len, 0) + 1;
+			buf_putc(out, '=');
+			from = out->len;
+			human_number(out, t.num);
+			width += out->len - from;
 		}
-		if (i) {
-			buf_putc(out, ' ');
-			width++;
-		}
-		width += human_text(out, key, strlen(key), 0);
-		buf_putc(out, '=');
-		width += 1 + put_plain(out, &r->kv[i], most - width);
 	}
-	return width;
+	if (!width)
+		buf_putc(out, '0');
+	return width ? width : 1;
 }
 
 static size_t put_peer(struct buf *out, const struct record *r, const struct kv *address)
@@ -358,9 +359,14 @@ static size_t put_value(struct buf *out, const struct cell *c, const struct reco
 
 	switch (c->style) {
 	case STYLE_DURATION:
-		if (kv->type != KV_NS)
-			break;
-		return put_plain(out, kv, 0);
+		if (kv->type == KV_U64 || kv->type == KV_F64) {
+			double seconds = kv->type == KV_F64 ? kv->f : (double)kv->u;
+			struct kv ns = { .type = KV_NS };
+
+			ns.i = fabs(seconds) < 9e9 ? (int64_t)(seconds * 1e9) : 0;
+			return put_plain(out, &ns, 0);
+		}
+		break;
 	case STYLE_BYTES:
 		human_bytes(out, kv_number(kv));
 		return out->len - from;
@@ -370,6 +376,8 @@ static size_t put_value(struct buf *out, const struct cell *c, const struct reco
 	case STYLE_ITEMS:
 		buf_u64(out, kv->type == KV_JSON ? json_items(kv->s.p, kv->s.n) : 0);
 		return out->len - from;
+	case STYLE_LOSSES:
+		return kv->type == KV_JSON ? put_losses(out, kv->s.p, kv->s.n) : 0;
 	case STYLE_ROLE:
 		buf_puts(out, kv_is(kv, "client") ? "→" : " ");
 		return 1;
@@ -393,8 +401,6 @@ static void pad(struct buf *out, size_t n)
 
 static bool is_shown(const struct cell *c, const struct record *r, const struct kv *kv)
 {
-	if (c->style == STYLE_REST)
-		return true;
 	if (!kv)
 		return c->width != 0;
 	if (c->flags & CELL_IF_NOT_ZERO)
@@ -407,7 +413,7 @@ static bool is_shown(const struct cell *c, const struct record *r, const struct 
 static void put_cell(struct text_state *t, struct buf *out, const struct cell *c,
 		     const struct record *r)
 {
-	const struct kv *kv = c->style == STYLE_REST ? NULL : record_find(r, c->key);
+	const struct kv *kv = record_find(r, c->key);
 	enum colour colour = t->colours ? colour_of(c, r, kv) : COLOUR_NONE;
 	size_t at, width = 0;
 
@@ -417,9 +423,7 @@ static void put_cell(struct text_state *t, struct buf *out, const struct cell *c
 	buf_puts(out, c->label);
 	at = out->len;
 	buf_puts(out, colour_on[colour]);
-	if (c->style == STYLE_REST)
-		width = put_rest(out, r, c->width);
-	else if (kv)
+	if (kv)
 		width = put_value(out, c, r, kv);
 	if (colour != COLOUR_NONE)
 		buf_puts(out, COLOUR_OFF);

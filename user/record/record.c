@@ -66,6 +66,12 @@ void record_hex(struct record *r, const char *key, const void *p, size_t n)
 
 void record_json(struct record *r, const char *key, const char *p, size_t n)
 {
+	/* Several values written one after another into one buffer are joined by the writer's
+	 * commas. */
+	if (n && *p == ',') {
+		p++;
+		n--;
+	}
 	add_bytes(r, key, KV_JSON, p, n);
 }
 
