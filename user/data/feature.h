@@ -17,21 +17,24 @@ struct feature_value {
 	size_t str_len;
 };
 #define FEATURE_MAX_STR 64 /* longer strings are text, not categories */
-#define FEATURE_MAX_NAME 200
+#define FEATURE_MAX_NAME 200 /* values of longer names are left out */
 #define FEATURE_MAX_COLUMNS 64 /* longer plain arrays are batches: [] */
+#define FEATURE_MAX_VALUES 4096 /* of one document; what follows is left out */
 
 struct feature_sink {
 	void *ctx;
-	void (*value)(void *ctx, const struct feature_value *v);
+	void (*value)(void *ctx, const struct feature_value *v); /* v and what it points to: for the call */
 };
 
 /*
  * Walk a JSON document (or the whole part of a cut one) and emit every number, boolean and short
- * string. prefix: "request.body" or "response.body". Names: object keys joined by dots; arrays of
- * objects and batches are []; short plain arrays are columns by index ([0]); an array of arrays is a
- * batch of columns ([][0]). Plain arrays under predictions, outputs, scores… of a response are batches.
+ * string; null and NaN come as FEATURE_MISSING. prefix: "request.body" or "response.body", "" for a
+ * plain row. Names: object keys joined by dots; arrays of objects and batches are []; short plain
+ * arrays are columns by index ([0]); an array of arrays is a batch of columns ([][0]). Plain arrays
+ * under predictions, outputs, scores… of a response are batches.
  * Returns the number of values emitted, or -1 if it is not JSON at all.
  */
-int features_from_json(const char *prefix, const char *body, size_t n, const struct feature_sink *sink);
+int features_from_json(const char *prefix, const char *body, size_t n,
+		       const struct feature_sink *sink);
 
 #endif

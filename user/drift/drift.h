@@ -10,12 +10,15 @@
 #include "drift/edet.h"
 #include "record/record.h"
 
+#define DRIFT_MAX_SERVICES 64
+#define DRIFT_MAX_EXAMPLES 8
+
 enum drift_state { DRIFT_LEARNING, DRIFT_STABLE, DRIFT_WARNING, DRIFT_DRIFT, DRIFT_RECOVERED };
 extern const char *const drift_state_name[];
 
 struct drift_opts {
-	const struct profile *baseline; /* NULL: learn */
-	uint64_t learn; /* exchanges per service */
+	const struct profile *baseline; /* NULL: learn; must outlive the drift */
+	uint64_t learn; /* exchanges per service; 0: what is not in the baseline is not watched */
 	double false_alarms; /* per million exchanges, whole feature set: A = 1e6 / false_alarms */
 	double min_effect;
 };
@@ -26,7 +29,7 @@ struct drift_input {
 	const struct scope *host, *proc;
 	uint64_t ts; /* realtime ns */
 	const uint8_t *id; /* of the exchange, 16 bytes */
-	const struct feature_value *value;
+	const struct feature_value *value; /* request features before response features */
 	size_t n;
 };
 
@@ -34,26 +37,30 @@ struct drift_input {
 struct drift_change {
 	const char *service, *feature;
 	bool response; /* a feature of what came out */
+	bool baseline; /* the reference was given, not learned */
 	enum drift_state state;
 	double evidence, threshold; /* e-values; threshold = A / w */
 	struct effect effect;
-	double ref_mean, ref_sd, new_mean, share_beyond_median;
-	uint64_t ref_n, since_ts, window_n, ts;
+	uint64_t ref_n; /* values in the reference pool */
+	uint64_t since_ts, ts; /* estimated onset; now */
 	const struct scope *host, *proc;
 	const uint8_t (*examples)[16]; /* exchange ids since the onset, newest last */
 	size_t n_examples;
 };
 struct drift_sink {
 	void *ctx;
-	void (*change)(void *ctx, const struct drift_change *c); /* DRIFT and RECOVERED only */
+	/* DRIFT (again when the effect is no longer early) and RECOVERED only. */
+	void (*change)(void *ctx, const struct drift_change *c);
 };
 
 struct drift;
-struct drift *drift_new(const struct drift_opts *o, const struct record_sink *records, const struct drift_sink *alerts);
-void drift_free(struct drift *d);
+/* NULL when memory is out. */
+struct drift *drift_new(const struct drift_opts *o, const struct record_sink *records,
+			const struct drift_sink *alerts);
+void drift_free(struct drift *d); /* NULL allowed */
 void drift_on_exchange(struct drift *d, const struct drift_input *in);
 struct drift_stats {
-	uint64_t exchanges, features, folded, changes;
+	uint64_t exchanges, features, folded, changes; /* features: with a detector; folded: values */
 };
 const struct drift_stats *drift_stats(const struct drift *d);
 

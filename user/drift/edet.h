@@ -2,7 +2,7 @@
 /*
  * edet.h - the numeric rank detector: bets on exact smoothed ranks, Shiryaev-Roberts e-detector.
  * Randomised ranks against all that came before are uniform and independent while nothing changes
- * (Vovk, Nouretdinov, Gammerman 2003); E[evidence] grows at most by s_f per value (Shin, Ramdas,
+ * (Vovk, Nouretdinov, Gammerman 2003); E[evidence] grows at most by 1 per exchange (Shin, Ramdas,
  * Rinaldo 2024), so alarming at w_f * E >= A gives at most T/A false alarms in T exchanges over all
  * features together. Derivation, parameters and traps: README.md of this folder.
  */
@@ -12,54 +12,82 @@
 #include "data/profile.h"
 
 #define EDET_BETS 17
+#define EDET_LANES 20 /* bets padded to whole vectors of four floats */
+#define EDET_CELLS 512
 #define EDET_POOL_MAX 65536 /* (4/h)^2 at h = 0.015: from here the pool's own error is inside h */
+#define EDET_EARLY 200 /* effects of fewer values are biased */
 
 /* Bet tables for one tolerance; shared by all detectors, built once. */
 struct edet_table;
-/* min_effect: largest tolerated difference of the distribution functions; h = max(0.015, 2 * min_effect). */
+/*
+ * min_effect: largest tolerated difference of the distribution functions;
+ * h = max(0.015, 2 * min_effect). NULL when memory is out.
+ */
 struct edet_table *edet_table_new(double min_effect);
 void edet_table_free(struct edet_table *t);
+
+/* Sums of finite values that moments and Wasserstein distance are made of. */
+struct edet_sums {
+	double n;
+	double x, xx; /* of x - ref_mean */
+	double below, above; /* of (e1 - x)+ and (x - em)+ */
+};
 
 struct edet {
 	const struct edet_table *table;
 	uint64_t key; /* of the counter-based random numbers: from the feature's name */
 	uint64_t counter; /* values ranked so far */
 	unsigned n_edges;
-	double edge[PROFILE_MAX_EDGES];
-	uint32_t c[PROFILE_MAX_SYMBOLS]; /* the pool */
-	uint32_t cn[PROFILE_MAX_SYMBOLS]; /* counts since the estimated onset */
+	unsigned stride, skip; /* every stride-th value counts */
+	double edge[PROFILE_MAX_EDGES]; /* padded with infinity */
+	uint32_t c[PROFILE_MAX_SYMBOLS + 1]; /* the pool */
+	uint32_t block[8]; /* sums of 16 counts each */
+	uint32_t cn[PROFILE_MAX_SYMBOLS + 1]; /* counts since the estimated onset */
 	uint64_t n; /* sum of c */
 	uint64_t n_since; /* sum of cn */
-	double m[EDET_BETS];
+	uint8_t recent[16]; /* the first symbols counted in cn: undone faster than cleared */
+	float m[EDET_LANES] __attribute__((aligned(16)));
 	double evidence; /* sum of m */
 	double l; /* log-evidence walk that dates the onset */
 	uint64_t onset_ts;
-	double sum_since, sumsq_since; /* of the values in cn, relative to ref_mean */
-	double ref_mean, ref_sd;
-	uint64_t ref_n;
-	unsigned stride, skip; /* every stride-th value counts */
+	double ref_mean, ref_sd; /* sd is NaN where it is unknown */
+	struct edet_sums pool, since;
+	unsigned credit; /* exchanges whose share of the false-alarm budget is still to be spent */
+	bool growing; /* values since the onset are in the pool as well */
 	bool alarmed;
 	double recover; /* recovery statistic R */
-	double mix[EDET_BETS]; /* M_j/E at the alarm */
+	double log_more; /* log-evidence gathered since the alarm */
+	float mix[EDET_LANES] __attribute__((aligned(16))); /* M_j/E at the alarm */
 };
 
-/* Start from a reference of a numeric feature (pool = its counts, thinned by the stride). */
-void edet_init(struct edet *d, const struct edet_table *t, const struct profile_feature *ref, uint64_t key);
+/* Start from a reference of a numeric feature. */
+void edet_init(struct edet *d, const struct edet_table *t, const struct profile_feature *ref,
+	       uint64_t key);
 
 enum edet_event { EDET_NONE, EDET_ALARM, EDET_RECOVERED };
 /*
  * Feed one value in the feature's own unit; ts is what onset_ts will hold. NaN counts as missing
- * and leaves the evidence alone. threshold: A / w_f. After EDET_ALARM the pool is frozen until
- * EDET_RECOVERED.
+ * and leaves the evidence alone. fresh: the first value of its exchange; the false-alarm promise is
+ * per exchange, however many values of the feature one holds. threshold: A / w_f. After EDET_ALARM
+ * the pool is frozen; after EDET_RECOVERED the caller may still read effects and then must call
+ * edet_resume.
  */
-enum edet_event edet_update(struct edet *d, double x, uint64_t ts, double threshold);
+enum edet_event edet_update(struct edet *d, double x, bool fresh, uint64_t ts, double threshold);
+void edet_resume(struct edet *d);
+/* The evidence now: an e-value. It goes on growing (and falling) after the alarm. */
+double edet_evidence(const struct edet *d);
+/* The randomised rank that x would have, v uniform in [0,1). */
+double edet_rank(const struct edet *d, double x, double v);
 
+/* Effect sizes by SPEC 2 (`drift`), and what people ask next. NaN: does not apply. */
 struct effect {
 	double psi, js, ks, wasserstein, mean_shift_sigma;
 	uint64_t n; /* values since the onset */
-	bool early; /* n < 200: biased */
+	bool early; /* n < EDET_EARLY: biased */
+	double ref_mean, ref_sd, ref_median, new_mean, new_sd, new_median;
+	uint64_t above; /* of the n values: above the reference's median */
 };
-/* Effect sizes of cn against the reference pool, by SPEC 2 (`drift`). */
+/* Effect sizes of the values since the onset against the pool without them. */
 void edet_effect(const struct edet *d, struct effect *e);
 
 #endif

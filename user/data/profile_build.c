@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* profile_build.c - rows in, profile out, in bounded memory. */
+#include "data/profile.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/table.h"
+
+#define FIRST_VALUES 64
+#define MIN_VALUES 10 /* fewer in a larger reference: an odd visitor, no feature */
+#define MIN_RISES 3 /* never falling and rising less often happens by chance */
+
+/* What has been seen of one feature. */
+struct column {
+	char name[FEATURE_MAX_NAME + 1];
+	size_t name_len;
+	uint64_t random; /* state of the reservoir's generator */
+	uint64_t last_row, rows; /* rows: with at least one value */
+	/* numbers */
+	double *value; /* in order of arrival until the reservoir starts */
+	uint32_t *at; /* which value of the feature it was, modulo 2^32 */
+	size_t kept, cap;
+	bool sampling;
+	double tau; /* of the first `kept` values, taken when sampling starts */
+	uint64_t n, finite, rises, falls;
+	double last, min, max, mean, m2;
+	/* strings */
+	struct strtab seen; /* count as pointer */
+	uint64_t n_str, unfit;
+};
+
+struct profile_builder {
+	uint64_t seed, max_values, values; /* values: slots handed out */
+	uint64_t rows;
+	unsigned folded;
+	unsigned n;
+	struct column *column[PROFILE_MAX_FEATURES];
+	struct strtab by_name;
+	unsigned next; /* rows have their features in the same order: the likely next one */
+};
+
+struct profile_builder *profile_builder_new(uint64_t seed, uint64_t max_values)
+{
+	struct profile_builder *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->seed = seed;
+	b->max_values = max_values;
+	strtab_init(&b->by_name, PROFILE_MAX_FEATURES);
+	return b;
+}
+
+void profile_builder_free(struct profile_builder *b)
+{
+	if (!b)
+		return;
+	for (unsigned i = 0; i < b->n; i++) {
+		struct column *c = b->column[i];
+
+		free(c->value);
+		free(c->at);
+		strtab_free(&c->seen);
+		free(c);
+	}
+	strtab_free(&b->by_name);
+	free(b);
+}
+
+uint64_t profile_rows(const struct profile_builder *b)
+{
+	return b->rows;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static struct column *column_new(struct profile_builder *b, const char *name, size_t n)
+{
+	const uint64_t key[2] = { 0x70726f66696c652e, b->seed };
+	struct column *c;
+
+	if (b->n == PROFILE_MAX_FEATURES || n > FEATURE_MAX_NAME)
+		goto fold;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		goto fold;
+	if (strtab_put(&b->by_name, name, n, c)) {
+		free(c);
+		goto fold;
+	}
+	memcpy(c->name, name, n);
+	c->name_len = n;
+	c->random = hash_keyed(key, name, n);
+	strtab_init(&c->seen, PROFILE_MAX_DISTINCT);
+	b->column[b->n++] = c;
+	return c;
+fold:
+	b->folded += b->folded < UINT32_MAX;
+	return NULL;
+}
+
+static bool is_named(const struct column *c, const char *name, size_t n)
+{
+	return c->name_len == n && !memcmp(c->name, name, n);
+}
+
+static struct column *column_of(struct profile_builder *b, const char *name, size_t n)
+{
+	struct column *c;
+
+	if (b->next < b->n && is_named(b->column[b->next], name, n))
+		return b->column[b->next++];
+	c = strtab_get(&b->by_name, name, n);
+	if (!c)
+		return column_new(b, name, n);
+	for (unsigned i = 0; i < b->n; i++)
+		if (b->column[i] == c)
+			b->next = i + 1;
+	return c;
+}
+
+/* Room for one more value; false when the feature has its share. */
+static bool column_grow(struct profile_builder *b, struct column *c)
+{
+	const size_t cap = c->cap ? c->cap * 2 : FIRST_VALUES;
+	double *value;
+	uint32_t *at;
+
+	if (cap > PROFILE_MAX_VALUES || cap - c->cap > b->max_values - b->values)
+		return false;
+	value = realloc(c->value, cap * sizeof(*value));
+	if (value)
+		c->value = value;
+	at = realloc(c->at, cap * sizeof(*at));
+	if (at)
+		c->at = at;
+	if (!value || !at)
+		return false;
+	b->values += cap - c->cap;
+	c->cap = cap;
+	return true;
+}
+
+static void moments(struct column *c, double x)
+{
+	double delta;
+
+	if (!c->n || x < c->min)
+		c->min = x;
+	if (!c->n || x > c->max)
+		c->max = x;
+	if (c->n) {
+		c->rises += x > c->last;
+		c->falls += x < c->last;
+	}
+	c->last = x;
+	if (!isfinite(x))
+		return;
+	c->finite++;
+	delta = x - c->mean;
+	c->mean += delta / (double)c->finite;
+	c->m2 += delta * (x - c->mean);
+}
+
+static void add_number(struct profile_builder *b, struct column *c, double x)
+{
+	uint64_t slot;
+
+	x += 0.0; /* -0 is 0 */
+	moments(c, x);
+	slot = c->n++;
+	if (!c->sampling && (c->kept < c->cap || column_grow(b, c))) {
+		c->value[c->kept] = x;
+		c->at[c->kept++] = (uint32_t)slot;
+		return;
+	}
+	if (!c->sampling) {
+		c->sampling = true;
+		c->tau = profile_tau(c->value, c->kept);
+	}
+	/* Vitter 1985, algorithm R. The bias of the modulus is below 2^-40. */
+	slot = next_random(&c->random) % c->n;
+	if (slot < c->kept) {
+		c->value[slot] = x;
+		c->at[slot] = (uint32_t)(c->n - 1);
+	}
+}
+
+static void add_string(struct column *c, const char *p, size_t n)
+{
+	const uintptr_t count = (uintptr_t)strtab_get(&c->seen, p, n);
+
+	c->n_str++;
+	if (strtab_put(&c->seen, p, n, (void *)(count + 1)))
+		c->unfit++;
+}
+
+void profile_row_begin(struct profile_builder *b)
+{
+	b->next = 0;
+}
+
+void profile_row_add(struct profile_builder *b, const struct feature_value *v)
+{
+	struct column *c;
+
+	if (v->kind == FEATURE_MISSING || (v->kind == FEATURE_NUMERIC && isnan(v->num)))
+		return;
+	c = column_of(b, v->name, v->name_len);
+	if (!c)
+		return;
+	if (c->last_row != b->rows + 1) {
+		c->last_row = b->rows + 1;
+		c->rows++;
+	}
+	if (v->kind == FEATURE_NUMERIC)
+		add_number(b, c, v->num);
+	else if (v->str_len <= FEATURE_MAX_STR)
+		add_string(c, v->str, v->str_len);
+}
+
+void profile_row_end(struct profile_builder *b)
+{
+	b->rows++;
+}
+
+/* ---- building ---------------------------------------------------------------------------------- */
+
+static int by_number(const void *pa, const void *pb)
+{
+	const double a = *(const double *)pa, b = *(const double *)pb;
+
+	return (a > b) - (a < b);
+}
+
+static int by_count(const void *pa, const void *pb)
+{
+	const struct profile_category *a = pa, *b = pb;
+
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	/* The table's order is random: the values decide. */
+	return memcmp(a->value, b->value, sizeof(a->value));
+}
+
+/* Edges at the order statistics k/64 of n sorted values, then the exact counts of all n. */
+static void edges_and_counts(struct profile_feature *f, const double *x, size_t n)
+{
+	size_t finite = 0;
+
+	for (unsigned k = 1; k < PROFILE_BINS; k++) {
+		const double e = x[k * n / PROFILE_BINS];
+
+		if (!f->n_edges || e > f->edge[f->n_edges - 1])
+			f->edge[f->n_edges++] = e;
+	}
+	for (size_t i = 0; i < n; i++) {
+		f->count[profile_symbol(f->edge, f->n_edges, x[i])]++;
+		if (!isfinite(x[i]))
+			continue;
+		finite++;
+		if (isfinite(f->edge[0]) && x[i] < f->edge[0])
+			f->below += f->edge[0] - x[i];
+		if (isfinite(f->edge[f->n_edges - 1]) && x[i] > f->edge[f->n_edges - 1])
+			f->above += x[i] - f->edge[f->n_edges - 1];
+	}
+	if (finite) {
+		f->below /= (double)finite;
+		f->above /= (double)finite;
+	}
+}
+
+static int build_numeric(struct profile_feature *f, const struct column *c)
+{
+	double *pool;
+	size_t n = 0;
+
+	f->kind = FEATURE_NUMERIC;
+	f->n = c->n;
+	f->min = c->min;
+	f->max = c->max;
+	/* Values near the end of the double's range overflow their moments: no effect in sigma then. */
+	f->mean = isfinite(c->mean) ? c->mean : 0;
+	f->m2 = isfinite(c->mean) && isfinite(c->m2) ? c->m2 : INFINITY;
+	f->tau = c->sampling ? c->tau : profile_tau(c->value, c->kept);
+	pool = malloc(c->kept * sizeof(*pool));
+	if (f->tau < 0 || !pool) {
+		free(pool);
+		return -1;
+	}
+	f->stride = profile_stride(f->tau, c->n);
+	for (size_t i = 0; i < c->kept; i++)
+		if (c->at[i] % f->stride == 0)
+			pool[n++] = c->value[i];
+	if (n) {
+		qsort(pool, n, sizeof(*pool), by_number);
+		edges_and_counts(f, pool, n);
+	}
+	free(pool);
+	return 0;
+}
+
+static int build_categorical(struct profile_feature *f, const struct column *c)
+{
+	const size_t n = c->seen.len;
+	struct profile_category *all;
+	const char *key;
+	size_t i = 0, j = 0, len;
+	void *count;
+
+	f->kind = FEATURE_CATEGORICAL;
+	f->n = c->n_str;
+	f->other = c->unfit;
+	f->stride = 1;
+	f->tau = 1;
+	all = calloc(n ? n : 1, sizeof(*all));
+	if (!all)
+		return -1;
+	while ((count = strtab_next(&c->seen, &i, &key, &len))) {
+		memcpy(all[j].value, key, len);
+		all[j].count = (uintptr_t)count;
+		f->singletons += all[j++].count == 1;
+	}
+	qsort(all, n, sizeof(*all), by_count);
+	f->n_categories = n < PROFILE_MAX_CATEGORIES ? (unsigned)n : PROFILE_MAX_CATEGORIES;
+	for (i = f->n_categories; i < n; i++)
+		f->other += all[i].count;
+	f->category = all;
+	if (f->n_categories) {
+		/* A shorter copy; the long one stays if that fails. */
+		all = realloc(all, f->n_categories * sizeof(*all));
+		if (all)
+			f->category = all;
+	}
+	return 0;
+}
+
+static uint64_t singletons(const struct column *c)
+{
+	uint64_t n = 0;
+	const char *key;
+	size_t i = 0, len;
+	void *count;
+
+	while ((count = strtab_next(&c->seen, &i, &key, &len)))
+		n += (uintptr_t)count == 1;
+	return n;
+}
+
+/* Why a column is no data, or NULL. */
+static const char *unfit(const struct profile_builder *b, const struct column *c)
+{
+	const uint64_t n = c->n >= c->n_str ? c->n : c->n_str;
+
+	if (!n)
+		return "no values";
+	if (n < MIN_VALUES && b->rows >= 2 * MIN_VALUES)
+		return "too few values";
+	if (c->n >= c->n_str && !c->kept)
+		return "no memory left for it";
+	if (c->n >= c->n_str)
+		return n >= MIN_VALUES && !c->falls && c->rises >= MIN_RISES ? "only rises" : NULL;
+	/* Identifiers repeat now and then: a retry, a cached answer. */
+	if (n >= MIN_VALUES && singletons(c) + c->unfit >= n - n / 20)
+		return "all values differ";
+	return NULL;
+}
+
+static void say_dropped(struct buf *out, const struct column *c, const char *why)
+{
+	if (!out)
+		return;
+	if (out->len)
+		buf_puts(out, ", ");
+	buf_put(out, c->name, c->name_len);
+	buf_puts(out, " (");
+	buf_puts(out, why);
+	buf_putc(out, ')');
+}
+
+struct profile *profile_build(const struct profile_builder *b, struct buf *dropped)
+{
+	struct profile *p = profile_new();
+
+	if (!p)
+		return NULL;
+	p->rows = b->rows;
+	p->folded = b->folded;
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct column *c = b->column[i];
+		const char *why = unfit(b, c);
+		struct profile_feature *f;
+		int err;
+
+		if (why) {
+			say_dropped(dropped, c, why);
+			continue;
+		}
+		f = profile_add(p);
+		if (!f)
+			goto fail;
+		memcpy(f->name, c->name, c->name_len);
+		f->missing = b->rows - c->rows;
+		err = c->n >= c->n_str ? build_numeric(f, c) : build_categorical(f, c);
+		if (err)
+			goto fail;
+	}
+	return p;
+fail:
+	profile_free(p);
+	return NULL;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* watch.h - one feature of one service under watch, and how its state changes are told. */
+#ifndef DRIFT_WATCH_H
+#define DRIFT_WATCH_H
+
+#include "drift/drift.h"
+
+enum watch_mode {
+	WATCH_LEARNING, /* its values go to the reference */
+	WATCH_DETECTING,
+	WATCH_IGNORED, /* no data, a kind without detector, or given up for another */
+};
+
+struct watch {
+	char *name;
+	size_t name_len;
+	enum watch_mode mode;
+	enum drift_state state;
+	bool response;
+	int baseline; /* feature of the baseline, -1: learned */
+	struct edet *d; /* DETECTING only */
+	double threshold;
+	uint64_t ref_since; /* learned: when learning began */
+	uint64_t last_exchange; /* number of the exchange that brought its last value */
+	bool told_early; /* the drift was reported with an early effect */
+	uint8_t example[DRIFT_MAX_EXAMPLES][16]; /* ring */
+	uint64_t n_examples;
+};
+
+struct watch_out {
+	const struct record_sink *records;
+	const struct drift_sink *alerts;
+	const struct profile *baseline;
+	struct buf scratch;
+	struct record rec;
+	uint64_t changes;
+};
+
+struct watch *watch_new(const char *name, size_t n);
+void watch_free(struct watch *w); /* NULL allowed */
+/* Start detecting against a reference. key: of the random numbers. 0 or -ENOMEM. */
+int watch_start(struct watch *w, const struct edet_table *t, const struct profile_feature *ref,
+		uint64_t key, double threshold);
+/* One numeric value; number: of the exchange in its service, counted from 1. */
+void watch_value(struct watch *w, struct watch_out *out, const struct drift_input *in,
+		 uint64_t number, double x);
+/* Enter a state and say so. */
+void watch_tell(struct watch *w, struct watch_out *out, const struct drift_input *in,
+		enum drift_state state);
+
+#endif
