@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * http1_pair.c - which response belongs to which request: first come, first answered (RFC 9112
+ * section 9.3.2), and what becomes of it where a gap may have swallowed whole messages.
+ */
+#include "proto/http1.h"
+
+static enum h1_kind kind_at(const struct http1 *h, unsigned i)
+{
+	unsigned at = (h->fifo_head + i) % H1_OPEN_MAX;
+
+	return (enum h1_kind)(h->fifo_kind[at / 4] >> (at % 4 * 2) & 3);
+}
+
+static void push(struct http1 *h, enum h1_kind kind)
+{
+	unsigned at = (h->fifo_head + h->fifo_len++) % H1_OPEN_MAX, shift = at % 4 * 2;
+
+	h->fifo_kind[at / 4] =
+		(uint8_t)((h->fifo_kind[at / 4] & ~(3u << shift)) | (unsigned)kind << shift);
+}
+
+enum h1_kind h1_pair_kind(const struct http1 *h)
+{
+	return h->fifo_len ? kind_at(h, 0) : H1_PLAIN;
+}
+
+static void pop(struct http1 *h)
+{
+	if (!h->fifo_len)
+		return;
+	h->fifo_head = (uint8_t)((h->fifo_head + 1) % H1_OPEN_MAX);
+	h->fifo_len--;
+}
+
+bool h1_pair_waits(const struct http1 *h, uint64_t index)
+{
+	return index < h->next_index && h->next_index - index <= h->fifo_len;
+}
+
+void h1_end_side(struct h1_call *x, struct h1_dir *dir, uint64_t ts)
+{
+	struct h1_call y = *x;
+	struct msg m = { .kind = MSG_END };
+
+	y.ts = ts;
+	if (ts != x->ts)
+		y.ch = NULL;
+	h1_emit(&y, dir, &m, dir->pos);
+	dir->open = false;
+}
+
+void h1_end_response(struct h1_call *x, uint64_t ts)
+{
+	struct h1_dir *req = h1_request_dir(x->h), *res = h1_response_dir(x->h);
+
+	if (!res->open)
+		return;
+	h1_end_side(x, res, ts);
+	if (!res->late)
+		pop(x->h);
+	/* a request that ended in its middle can only end with its response */
+	if (req->open && req->index == res->index && req->state == H1_DEAD)
+		h1_end_side(x, req, ts);
+}
+
+static void abort_one(struct h1_call *x, uint64_t index, bool late, enum msg_abort why)
+{
+	struct h1_dir *req = h1_request_dir(x->h), *res = h1_response_dir(x->h);
+	bool begun = res->open && res->index == index;
+	struct msg m = { .kind = MSG_ABORT, .conn = x->c, .index = index, .ts = x->ts };
+
+	m.request = !begun;
+	m.chunk = x->ch;
+	m.late = late;
+	m.abort = why;
+	m.pos = begun ? res->pos : req->pos;
+	if (begun)
+		res->open = false;
+	if (req->open && req->index == index)
+		req->open = false;
+	x->out->emit(x->out->ctx, &m);
+}
+
+void h1_abort_all(struct h1_call *x, enum msg_abort why)
+{
+	struct h1_dir *res = h1_response_dir(x->h);
+
+	if (res->open && res->late)
+		abort_one(x, res->index, true, why);
+	while (x->h->fifo_len) {
+		uint64_t index = x->h->next_index - x->h->fifo_len;
+
+		pop(x->h);
+		abort_one(x, index, false, why);
+	}
+}
+
+void h1_finish(struct h1_call *x, bool complete, enum msg_abort why)
+{
+	struct h1_dir *res = h1_response_dir(x->h);
+
+	if (res->open && !res->interim) {
+		if (complete && (res->state == H1_BODY_CLOSE ||
+				 (res->state == H1_SEEK && res->seek != H1_SEEK_IDLE))) {
+			h1_end_response(x, x->ts);
+		} else {
+			bool late = res->late;
+
+			abort_one(x, res->index, late, why);
+			if (!late)
+				pop(x->h);
+		}
+	}
+	h1_abort_all(x, res->gap && why != ABORT_AGENT_STOP ? ABORT_LOST_SYNC : why);
+	h1_line_drop(res);
+	res->state = H1_DEAD;
+}
+
+/*
+ * A request after a gap in the responses. A client that does not pipeline asks again only when it
+ * was answered: so what waited has had its response in the gap, and pairing starts afresh. False:
+ * it does pipeline, or the response in work is in step; then nothing can be concluded.
+ */
+static bool direction_change(struct h1_call *x)
+{
+	struct http1 *h = x->h;
+	struct h1_dir *res = h1_response_dir(h);
+
+	if (h->fifo_len > 1 || (res->open && res->state != H1_SEEK && !res->interim))
+		return false;
+	if (res->open && res->seek != H1_SEEK_IDLE && !res->interim)
+		h1_end_response(x, res->last_ts);
+	h1_abort_all(x, ABORT_LOST_SYNC);
+	if (res->state == H1_SEEK) {
+		h1_line_drop(res);
+		res->seek = H1_SEEK_IDLE;
+	}
+	res->gap = false;
+	return true;
+}
+
+uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind)
+{
+	struct http1 *h = x->h;
+	struct h1_dir *req = x->dir, *res = h1_response_dir(h);
+	uint32_t an = 0;
+
+	if (res->gap && !direction_change(x))
+		kind = H1_UNSURE;
+	if (req->gap && h->fifo_len)
+		kind = H1_UNSURE;
+	req->gap = false;
+	if (h->fifo_len == H1_OPEN_MAX) {
+		an = H1_BIT(H1_AN_TOO_MANY_PIPELINED);
+		h1_abort_all(x, ABORT_LOST_SYNC);
+		kind = H1_UNSURE;
+	}
+	push(h, kind);
+	req->index = h->next_index++;
+	req->open = true;
+	return an;
+}
+
+uint32_t h1_pair_response(struct h1_call *x)
+{
+	struct http1 *h = x->h;
+	struct h1_dir *res = x->dir;
+
+	if (res->gap || h1_pair_kind(h) == H1_UNSURE) {
+		h1_abort_all(x, ABORT_LOST_SYNC);
+		res->gap = false;
+	}
+	if (res->open) /* after an interim response */
+		return 0;
+	res->open = true;
+	res->late = !h->fifo_len;
+	if (!res->late) {
+		res->index = h->next_index - h->fifo_len;
+		return 0;
+	}
+	res->index = h->next_index++;
+	return x->c->late || h->gapped ? 0 : H1_BIT(H1_AN_RESPONSE_WITHOUT_REQUEST);
+}
