@@ -23,7 +23,8 @@ struct capture_meta {
 
 struct capture_writer;
 /* Creates path 0600, never through a symlink; "-" is stdout. NULL and e filled on failure. */
-struct capture_writer *capture_create(const char *path, const struct capture_meta *m, struct err *e);
+struct capture_writer *capture_create(const char *path, const struct capture_meta *m,
+				      struct err *e);
 /* One raw event record (layout of bpf/event.h). Buffered. 0, or -errno of the first failed write:
  * the file then ends at the last whole record and further writes are counted, not made. */
 int capture_write(struct capture_writer *w, const void *raw, size_t n);
@@ -35,7 +36,8 @@ int capture_close(struct capture_writer *w);
 struct capture_reader;
 struct capture_reader *capture_open(const char *path, struct capture_meta *m, struct err *e);
 /* Reader over memory: for tests and fuzzing. */
-struct capture_reader *capture_open_mem(const void *p, size_t n, struct capture_meta *m, struct err *e);
+struct capture_reader *capture_open_mem(const void *p, size_t n, struct capture_meta *m,
+					struct err *e);
 /*
  * Next raw event record; valid until the next call. 1: got one; 0: end mark reached, or the file
  * was empty after its header; -1: damage (bad CRC, absurd length, cut file). After a bad CRC with a

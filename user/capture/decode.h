@@ -31,6 +31,7 @@ enum event_type {
 	EVENT_STOP,
 };
 
+enum event_source { SOURCE_SYSCALL, SOURCE_SSL, SOURCE_STDIO, SOURCE_PROC };
 enum transport { TRANSPORT_NONE, TRANSPORT_TCP, TRANSPORT_UNIX, TRANSPORT_PIPE };
 enum direction { DIR_READ, DIR_WRITE }; /* as the target sees it */
 
@@ -69,6 +70,7 @@ struct event_state {
 	uint64_t inode, sk, rx_pos, tx_pos;
 	uint16_t old_state, new_state;
 	bool destroyed;
+	bool own_abort; /* to TCP_CLOSE by the owner itself: neither reset nor timeout came in */
 };
 
 struct event_close {
@@ -117,6 +119,7 @@ struct event_counters {
 
 struct event {
 	enum event_type type;
+	enum event_source source;
 	/* flags of event.h, named */
 	bool late, peek, trunc, copy_fault, blocked, unordered, omitted, accepted, connected, eof,
 		from_iter, wait_ticks, counted;
@@ -140,7 +143,8 @@ struct event {
 
 /*
  * Check and unpack one record. Pointers in ev point into raw. Returns 0; -EINVAL for a record that
- * contradicts itself (count it as a parse loss); -ENOMSG for a type or version that is not known (skip it).
+ * contradicts itself (count it as a parse loss); -ENOMSG for a type or version that is not known
+ * (skip it).
  */
 int decode_event(struct event *ev, const void *raw, size_t n);
 /* Counts of one CPU and kind (index < EVENT_COUNT_KINDS) out of a counters event. */
