@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -107,7 +108,11 @@ static void *serve_conn(void *arg)
 static struct trap_conn *new_conn(int fd)
 {
 	struct trap_conn *c = fd < 0 ? NULL : calloc(1, sizeof(*c));
+	int on = 1;
 
+	/* As all servers do; else Nagle and delayed acknowledgements add 40 ms to answers in two
+	 * writes. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (c != NULL)
 		c->fd = fd;
 	else if (fd >= 0)

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -136,9 +134,6 @@ static bool out_sendmmsg(const struct out *o)
 
 static bool out_onebyte(const struct out *o)
 {
-	int on = 1;
-
-	setsockopt(o->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return write_pieces(o->fd, o->head, o->head_n, 1) &&
 	       write_pieces(o->fd, o->body, o->body_n, 1);
 }
