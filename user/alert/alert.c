@@ -60,7 +60,8 @@ unsigned alert_firing(const struct alert_ctx *a)
 	return a->n;
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling -----------------------------------------------------------------------------------
+ */
 
 static void tell(struct alert_ctx *a, struct alert *al)
 {
@@ -107,7 +108,8 @@ static void close_alert(struct alert_ctx *a, unsigned i)
 	alert_drop(al);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 static size_t bytes_of(const struct kv *kv)
 {
@@ -196,7 +198,8 @@ static void keep_examples(struct alert *al, const uint8_t (*examples)[16], size_
 	memcpy(al->example, examples + (n - al->n_examples), al->n_examples * 16);
 }
 
-/* ---- drift ------------------------------------------------------------------------------------- */
+/* ---- drift -------------------------------------------------------------------------------------
+ */
 
 static struct moved *find_moved(const struct alert *al, const char *feature)
 {
@@ -305,7 +308,8 @@ void alert_on_drift(struct alert_ctx *a, const struct drift_change *c)
 		tell_if_due(a, al);
 }
 
-/* ---- deaths ------------------------------------------------------------------------------------ */
+/* ---- deaths ------------------------------------------------------------------------------------
+ */
 
 void alert_on_death(struct alert_ctx *a, const char *service, bool oom, const char *summary,
 		    uint64_t ts, const struct scope *host, const struct scope *proc,

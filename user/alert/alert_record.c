@@ -96,7 +96,8 @@ void alert_record(const struct alert *a, struct record *r, struct buf *scratch)
 	const struct advice advice = alert_advice(a);
 	const char *p;
 
-	/* All text first: scratch may move while it grows. A line feed ends a part for the writer. */
+	/* All text first: scratch may move while it grows. A line feed ends a part for the writer.
+	 */
 	buf_clear(scratch);
 	for (unsigned i = 0; i < PARTS; i++) {
 		part[i](a, scratch);

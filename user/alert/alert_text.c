@@ -74,9 +74,9 @@ static void put_shift(const struct moved *m, uint64_t now, struct buf *b)
 	buf_printf(b, "%s %s %.*f σ", alert_short_name(m->name), up ? "up" : "down",
 		   fabs(e->mean_shift_sigma) < 9.95 ? 1 : 0, fabs(e->mean_shift_sigma));
 	put_since(b, m->since_ts, now);
-	buf_printf(b, ": %llu of %llu values %s the %s median (%.4g → %.4g)", up ? above : n - above,
-		   n, up ? "above" : "at or below", m->baseline ? "training" : "reference",
-		   e->ref_median, e->new_median);
+	buf_printf(b, ": %llu of %llu values %s the %s median (%.4g → %.4g)",
+		   up ? above : n - above, n, up ? "above" : "at or below",
+		   m->baseline ? "training" : "reference", e->ref_median, e->new_median);
 }
 
 static void put_change(const struct moved *m, uint64_t now, struct buf *b)
@@ -101,7 +101,8 @@ static void put_change(const struct moved *m, uint64_t now, struct buf *b)
 	} else {
 		buf_printf(b, "distribution of %s changed", name);
 		put_since(b, m->since_ts, now);
-		buf_printf(b, ": at most %.0f %% of %llu values lie elsewhere than in the reference",
+		buf_printf(b,
+			   ": at most %.0f %% of %llu values lie elsewhere than in the reference",
 			   100 * e->ks, (unsigned long long)e->n);
 	}
 }

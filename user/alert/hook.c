@@ -52,7 +52,8 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* ---- one run ----------------------------------------------------------------------------------- */
+/* ---- one run -----------------------------------------------------------------------------------
+ */
 
 static int spawn_actions(posix_spawn_file_actions_t *a, int in)
 {
@@ -186,7 +187,8 @@ static enum outcome run(struct hook *h, const struct job *job)
 	return status ? RAN_BADLY : RAN_WELL;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------------------------------
+ */
 
 static bool take(struct hook *h, struct job *job)
 {
@@ -223,7 +225,8 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 static char *variable(const char *name, const char *fallback)
 {
@@ -243,8 +246,8 @@ static bool is_command(const char *name)
 		return !access(name, X_OK);
 	for (path = path ? path : DEFAULT_PATH; *path; path = *end ? end + 1 : end) {
 		end = strchrnul(path, ':');
-		if ((size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)(end - path), path,
-				     name) < sizeof(file) &&
+		if ((size_t)snprintf(file, sizeof(file), "%.*s/%s", (int)(end - path), path, name) <
+			    sizeof(file) &&
 		    !access(file, X_OK))
 			return true;
 	}

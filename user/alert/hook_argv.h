@@ -6,8 +6,8 @@
 #include "base/err.h"
 
 /*
- * Words at blanks; '…' literal; "…" and bare text with backslash escapes. NULL-terminated, one block,
- * freed with free(). NULL and e (EXIT_USAGE) for an open quote or no word at all.
+ * Words at blanks; '…' literal; "…" and bare text with backslash escapes. NULL-terminated, one
+ * block, freed with free(). NULL and e (EXIT_USAGE) for an open quote or no word at all.
  */
 char **hook_argv(const char *cmd, struct err *e);
 

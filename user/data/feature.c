@@ -33,8 +33,9 @@ struct walk {
 /* Keys of responses whose plain arrays hold one value for each instance that was sent. */
 static bool is_output_key(const char *p, size_t n)
 {
-	static const char *const key[] = { "predictions", "prediction", "outputs", "output", "scores",
-					   "labels",      "classes",    "results", "result" };
+	static const char *const key[] = { "predictions", "prediction", "outputs",
+					   "output",      "scores",     "labels",
+					   "classes",     "results",    "result" };
 
 	if (n < 5 || n > 11)
 		return false;
@@ -275,7 +276,8 @@ int features_from_json(const char *prefix, const char *body, size_t n,
 	case JSON_DONE:
 		return -1;
 	default:
-		/* A lone value is the document only if nothing follows it: "12 monkeys" is no JSON. */
+		/* A lone value is the document only if nothing follows it: "12 monkeys" is no JSON.
+		 */
 		if (json_next(&w.r, &after) != JSON_DONE || w.r.off < w.r.len)
 			return -1;
 		scalar(&w, &t);

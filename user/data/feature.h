@@ -23,7 +23,8 @@ struct feature_value {
 
 struct feature_sink {
 	void *ctx;
-	void (*value)(void *ctx, const struct feature_value *v); /* v and what it points to: for the call */
+	void (*value)(void *ctx,
+		      const struct feature_value *v); /* v and what it points to: for the call */
 };
 
 /*

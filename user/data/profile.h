@@ -17,7 +17,8 @@
 #define PROFILE_BINS 64 /* B of the rank detector: at most 63 edges */
 #define PROFILE_MAX_EDGES (PROFILE_BINS - 1)
 #define PROFILE_MAX_SYMBOLS (2 * PROFILE_MAX_EDGES + 1)
-#define PROFILE_MAX_VALUES 65536 /* raw values kept per feature while building (reservoir beyond) */
+#define PROFILE_MAX_VALUES 65536 /* raw values kept per feature while building (reservoir beyond) \
+				  */
 #define PROFILE_MAX_FEATURES 256
 #define PROFILE_MAX_CATEGORIES 64
 #define PROFILE_MAX_DISTINCT 4096 /* strings told apart per feature while building */
@@ -41,7 +42,8 @@ struct profile_feature {
 	uint64_t count[PROFILE_MAX_SYMBOLS]; /* below e1, equal e1, between e1 and e2, … */
 	double min, max; /* of all values */
 	double mean, m2; /* of the finite ones; m2: sum of squared differences from the mean */
-	double below, above; /* mean of (e1 - x)+ and of (x - em)+ over the finite values of the pool */
+	double below,
+		above; /* mean of (e1 - x)+ and of (x - em)+ over the finite values of the pool */
 	double tau; /* integrated autocorrelation time of the ranks, in values */
 	unsigned stride; /* every stride-th value counts as independent of the others */
 	/* categorical */
@@ -73,8 +75,8 @@ void profile_row_add(struct profile_builder *b, const struct feature_value *v);
 void profile_row_end(struct profile_builder *b);
 uint64_t profile_rows(const struct profile_builder *b);
 /*
- * Make the profile; the builder may go on afterwards. Features that only rise, whose strings are all
- * distinct, or that hardly ever occur are no data: dropped, named with the reason in *dropped
+ * Make the profile; the builder may go on afterwards. Features that only rise, whose strings are
+ * all distinct, or that hardly ever occur are no data: dropped, named with the reason in *dropped
  * ("id (only rises), token (all values differ)") if not NULL. NULL when memory is out.
  */
 struct profile *profile_build(const struct profile_builder *b, struct buf *dropped);

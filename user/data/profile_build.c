@@ -235,7 +235,8 @@ void profile_row_end(struct profile_builder *b)
 	b->rows++;
 }
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building ----------------------------------------------------------------------------------
+ */
 
 static int by_number(const void *pa, const void *pb)
 {
@@ -290,7 +291,8 @@ static int build_numeric(struct profile_feature *f, const struct column *c)
 	f->n = c->n;
 	f->min = c->min;
 	f->max = c->max;
-	/* Values near the end of the double's range overflow their moments: no effect in sigma then. */
+	/* Values near the end of the double's range overflow their moments: no effect in sigma
+	 * then. */
 	f->mean = isfinite(c->mean) ? c->mean : 0;
 	f->m2 = isfinite(c->mean) && isfinite(c->m2) ? c->m2 : INFINITY;
 	f->tau = c->sampling ? c->tau : profile_tau(c->value, c->kept);
@@ -323,7 +325,6 @@ static int build_categorical(struct profile_feature *f, const struct column *c)
 	f->n = c->n_str;
 	f->other = c->unfit;
 	f->stride = 1;
-	f->tau = 1;
 	all = calloc(n ? n : 1, sizeof(*all));
 	if (!all)
 		return -1;

@@ -17,7 +17,8 @@
 #define MAX_POOL ((uint64_t)UINT32_MAX) /* sum of the counts of one numeric feature */
 #define MAX_FILE ((size_t)64 << 20)
 
-/* ---- out --------------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------------------
+ */
 
 /* Infinities are strings: JSON has no number for them. */
 static void put_number(struct buf *out, double v)
@@ -111,7 +112,8 @@ void profile_write(const struct profile *p, struct buf *out)
 	buf_putc(out, '\n');
 }
 
-/* ---- in ---------------------------------------------------------------------------------------- */
+/* ---- in ----------------------------------------------------------------------------------------
+ */
 
 struct reader {
 	struct json_reader r;

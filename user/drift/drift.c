@@ -23,7 +23,8 @@ struct service {
 	unsigned n;
 	unsigned next; /* exchanges have their features in the same order: the likely next one */
 	struct strtab by_name;
-	struct watch *claimed[PROFILE_MAX_FEATURES]; /* who stands for this feature of the baseline */
+	struct watch
+		*claimed[PROFILE_MAX_FEATURES]; /* who stands for this feature of the baseline */
 };
 
 struct drift {
@@ -96,7 +97,8 @@ const struct drift_stats *drift_stats(const struct drift *d)
 	return &d->stats;
 }
 
-/* Of the random numbers and reservoirs: the same service and feature have the same ones anywhere. */
+/* Of the random numbers and reservoirs: the same service and feature have the same ones anywhere.
+ */
 static uint64_t name_key(const char *domain, const char *service, const char *feature, size_t n)
 {
 	struct id_hash h;
@@ -120,7 +122,8 @@ static struct service *service_new(struct drift *d, const char *name, uint64_t t
 	strtab_init(&s->by_name, PROFILE_MAX_FEATURES);
 	s->name = strdup(name);
 	if (d->o.learn)
-		s->builder = profile_builder_new(name_key("drift.learn", name, "", 0), LEARN_VALUES);
+		s->builder =
+			profile_builder_new(name_key("drift.learn", name, "", 0), LEARN_VALUES);
 	s->learn_since = ts;
 	if (!s->name || (d->o.learn && !s->builder) ||
 	    strtab_put(&d->services, name, strlen(name), s)) {
@@ -177,7 +180,8 @@ static void start(struct drift *d, struct service *s, struct watch *w,
 	watch_tell(w, &d->out, in, DRIFT_STABLE);
 }
 
-/* Does w stand for a feature of the baseline? A request feature takes it from a response feature. */
+/* Does w stand for a feature of the baseline? A request feature takes it from a response feature.
+ */
 static bool claim(struct drift *d, struct service *s, struct watch *w, const struct drift_input *in)
 {
 	const int i = d->o.baseline ? profile_index(d->o.baseline, w->name, w->name_len) : -1;

@@ -60,7 +60,8 @@ struct drift *drift_new(const struct drift_opts *o, const struct record_sink *re
 void drift_free(struct drift *d); /* NULL allowed */
 void drift_on_exchange(struct drift *d, const struct drift_input *in);
 struct drift_stats {
-	uint64_t exchanges, features, folded, changes; /* features: with a detector; folded: values */
+	uint64_t exchanges, features, folded,
+		changes; /* features: with a detector; folded: values */
 };
 const struct drift_stats *drift_stats(const struct drift *d);
 

@@ -125,7 +125,8 @@ static void forget_since(struct edet *d)
 		memset(d->cn, 0, sizeof(d->cn));
 	d->n_since = 0;
 	d->since = (struct edet_sums){ 0 };
-	/* Decided here and kept until the next onset: what is since the onset is in the pool or not. */
+	/* Decided here and kept until the next onset: what is since the onset is in the pool or
+	 * not. */
 	d->growing = d->n < EDET_POOL_MAX;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* edet_table.c - the bets: 17 densities on [0,1], tabulated and made safe for a tolerated effect. */
+/* edet_table.c - the bets: 17 densities on [0,1], tabulated and made safe for a tolerated effect.
+ */
 #include "drift/edet_table.h"
 
 #include <assert.h>
@@ -51,12 +52,23 @@ static double eighth(double u, double z, double k)
 }
 
 static const struct bet bets[EDET_BETS] = {
-	{ logistic_shift, 0.45, 0.5 },	{ logistic_shift, -0.45, 0.5 }, { normal_shift, 0.6, 0.5 },
-	{ normal_shift, -0.6, 0.5 },	{ normal_shift, 1.5, 0.35 },	{ normal_shift, -1.5, 0.35 },
-	{ normal_spread, 1.25, 0.4 },	{ normal_spread, 1.7, 0.4 },	{ normal_spread, 0.75, 0.4 },
-	{ eighth, 0, 0.1 },		{ eighth, 1, 0.1 },		{ eighth, 2, 0.1 },
-	{ eighth, 3, 0.1 },		{ eighth, 4, 0.1 },		{ eighth, 5, 0.1 },
-	{ eighth, 6, 0.1 },		{ eighth, 7, 0.1 },
+	{ logistic_shift, 0.45, 0.5 },
+	{ logistic_shift, -0.45, 0.5 },
+	{ normal_shift, 0.6, 0.5 },
+	{ normal_shift, -0.6, 0.5 },
+	{ normal_shift, 1.5, 0.35 },
+	{ normal_shift, -1.5, 0.35 },
+	{ normal_spread, 1.25, 0.4 },
+	{ normal_spread, 1.7, 0.4 },
+	{ normal_spread, 0.75, 0.4 },
+	{ eighth, 0, 0.1 },
+	{ eighth, 1, 0.1 },
+	{ eighth, 2, 0.1 },
+	{ eighth, 3, 0.1 },
+	{ eighth, 4, 0.1 },
+	{ eighth, 5, 0.1 },
+	{ eighth, 6, 0.1 },
+	{ eighth, 7, 0.1 },
 };
 
 /* Inverse of normal_cdf by bisection: 511 of them, once. */
@@ -86,8 +98,8 @@ static void tabulate(struct edet_table *t, unsigned j, const double *z)
 
 	for (unsigned i = 0; i < EDET_CELLS; i++) {
 		const double u = (double)(i + 1) / EDET_CELLS;
-		const double at = i + 1 < EDET_CELLS ? bets[j].cdf(u, z[i + 1], bets[j].parameter) :
-						       1;
+		const double at =
+			i + 1 < EDET_CELLS ? bets[j].cdf(u, z[i + 1], bets[j].parameter) : 1;
 
 		g[i] = (at - before) * EDET_CELLS;
 		before = at;

@@ -6,7 +6,8 @@
 #include "drift/edet.h"
 
 struct edet_table {
-	float g[EDET_CELLS][EDET_LANES] __attribute__((aligned(16))); /* density / tolerance factor */
+	float g[EDET_CELLS][EDET_LANES]
+		__attribute__((aligned(16))); /* density / tolerance factor */
 	float w[EDET_LANES] __attribute__((aligned(16))); /* sums to 1 at most */
 	double tolerance[EDET_BETS]; /* the factor: largest mean over the tolerated neighbourhood */
 	double h;

@@ -142,8 +142,8 @@ static double median(const struct edet *d, const double *c, double n, const stru
 }
 
 /*
- * The reference's median as the edge that comes nearest to it (at most 1/128 away while the edges are
- * fresh), so that the values above it can be counted exactly.
+ * The reference's median as the edge that comes nearest to it (at most 1/128 away while the edges
+ * are fresh), so that the values above it can be counted exactly.
  */
 static void count_above(const struct edet *d, const struct sides *s, struct effect *e)
 {

@@ -55,7 +55,8 @@ int watch_start(struct watch *w, const struct edet_table *t, const struct profil
 	return 0;
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- telling -----------------------------------------------------------------------------------
+ */
 
 static const char *kind_name(const struct watch *w)
 {
@@ -210,7 +211,8 @@ void watch_tell(struct watch *w, struct watch_out *out, const struct drift_input
 	w->told_early = state == DRIFT_DRIFT && e.early;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 /* The exchanges since the onset, the newest eight of them. */
 static void keep_example(struct watch *w, const uint8_t *id, bool fresh)
