@@ -78,7 +78,9 @@ static void cut_documents(void **state)
 	assert_shape("{\"a\":", "{k~");
 	assert_shape("{\"a\":1", "{k~"); /* it may go on: 1 or 12 */
 	assert_shape("{\"a\":1,", "{kn~");
+	assert_shape("\xef\xbb", "~");
 	assert_shape("[1.", "[~");
+	assert_shape("\xef\xbb", "~");
 	assert_shape("[1e", "[~");
 	assert_shape("[-", "[~");
 	assert_shape("[tru", "[~");

@@ -40,8 +40,10 @@ static inline size_t first_byte(uint64_t mask)
 void json_open(struct json_reader *r, const void *buf, size_t len)
 {
 	*r = (struct json_reader){ .buf = buf, .len = len, .state = ST_VALUE };
-	if (len >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0)
-		r->off = 3;
+	if (len && memcmp(buf, "\xef\xbb\xbf", len < 3 ? len : 3) == 0) {
+		r->off = len < 3 ? 0 : 3;
+		r->state = len < 3 ? ST_CUT : ST_VALUE; /* a cut may fall inside the BOM too */
+	}
 }
 
 static enum json_type end_cut(struct json_reader *r, size_t off)

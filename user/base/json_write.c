@@ -47,7 +47,7 @@ static int utf8_step(const uint8_t *p, size_t n)
 
 bool utf8_valid(const void *s, size_t n)
 {
-	const uint8_t *p = s, *end = p + n;
+	const uint8_t *p = s, *end = n ? p + n : p;
 
 	while (p < end) {
 		int step;
@@ -108,7 +108,7 @@ static char *put_multi(char *d, const uint8_t **p, size_t n)
 
 static void put_escaped(struct buf *b, const uint8_t *p, size_t n)
 {
-	const uint8_t *end = p + n;
+	const uint8_t *end = n ? p + n : p;
 	char *d, *stop;
 
 	while (p < end) {
@@ -356,7 +356,7 @@ static size_t put_unescaped(struct buf *out, const char *p, size_t n)
 
 void json_unescape(struct buf *out, const char *p, size_t n)
 {
-	const char *end = p + n;
+	const char *end = n ? p + n : p;
 
 	while (p < end) {
 		const char *slash = memchr(p, '\\', (size_t)(end - p));
