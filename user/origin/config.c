@@ -133,9 +133,9 @@ static bool put_env(struct origin *o, struct json_reader *r, struct facts *f)
 	json_obj(&o->data);
 	while (json_next(r, &t) == JSON_KEY) {
 		name = keep(f, &t);
-		json_keyn(&o->data, fact(f, name), strlen(fact(f, name)));
 		if (!name || json_next(r, &t) != JSON_STR)
 			return false;
+		json_keyn(&o->data, fact(f, name), strlen(fact(f, name)));
 		value = keep(f, &t);
 		if (!value)
 			return false;
@@ -236,7 +236,8 @@ static bool rewrite(struct origin *o, const char *text, size_t n, struct facts *
 		}
 	}
 	json_obj_end(&o->data);
-	return t.type == JSON_OBJ_END && json_next(&r, &t) == JSON_DONE && !o->data.overflow;
+	return t.type == JSON_OBJ_END && json_next(&r, &t) == JSON_DONE && r.off == r.len &&
+	       !o->data.overflow;
 }
 
 static void facts_free(struct facts *f)
