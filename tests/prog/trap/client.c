@@ -72,6 +72,7 @@ struct client *client_open(struct client_setup *s, enum client_where where)
 	if (c == NULL || (c->in = malloc(IN_MAX)) == NULL)
 		abort();
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	c->setup = s;
 	c->where = where;
 	c->fd = fd;
@@ -161,8 +162,32 @@ static bool send_body(struct client *c, const struct client_call *q, struct clie
 /* ---- in -----------------------------------------------------------------------------------------
  */
 
+/* When the bytes came in: the stack's own stamp where the socket has one, so that a client that had
+ * to wait for a CPU does not put its own delay on the server's account. */
+static uint64_t arrival(struct msghdr *m)
+{
+	struct timespec real, mono, stamp;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&stamp, CMSG_DATA(h), sizeof(stamp));
+		return (uint64_t)((mono.tv_sec - real.tv_sec + stamp.tv_sec) * 1000000000 +
+				  (mono.tv_nsec - real.tv_nsec + stamp.tv_nsec));
+	}
+	return (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
+}
+
 static bool fill(struct client *c, struct client_reply *r)
 {
+	char control[128];
+	struct iovec iov;
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
 	ssize_t got;
 
 	if (c->at > 0) {
@@ -170,12 +195,14 @@ static bool fill(struct client *c, struct client_reply *r)
 		c->have -= c->at;
 		c->at = 0;
 	}
-	got = c->have < IN_MAX ? recv(c->fd, c->in + c->have, IN_MAX - c->have, 0) : -1;
+	iov.iov_base = c->in + c->have;
+	iov.iov_len = IN_MAX - c->have;
+	got = recvmsg(c->fd, &m, 0);
 	if (got <= 0) {
 		r->end = true;
 		return false;
 	}
-	r->last_byte_ns = client_now();
+	r->last_byte_ns = arrival(&m);
 	c->have += (size_t)got;
 	return true;
 }

@@ -17,11 +17,12 @@ int main(int argc, char **argv)
 		{ "serve", trap_serve },
 		{ "drive", trap_drive },
 		{ "check", trap_check },
+		{ "load", trap_load },
 	};
 
 	for (size_t i = 0; i < sizeof(command) / sizeof(command[0]) && argc > 1; i++)
 		if (strcmp(argv[1], command[i].name) == 0)
 			return command[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "usage: trapserver serve|drive|check ... (see tests/README.md)\n");
+	fprintf(stderr, "usage: trapserver serve|drive|check|load ... (see tests/README.md)\n");
 	return 2;
 }

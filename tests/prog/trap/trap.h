@@ -45,5 +45,6 @@ bool trap_answer(struct trap_conn *c, const struct trap_request *q);
 int trap_serve(int argc, char **argv);
 int trap_drive(int argc, char **argv);
 int trap_check(int argc, char **argv);
+int trap_load(int argc, char **argv);
 
 #endif
