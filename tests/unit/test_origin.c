@@ -48,11 +48,16 @@ static void on_record(void *ctx, struct record *r)
 	w->line[w->n++] = b.p;
 }
 
-static struct world *world_new(const char *run_id, const char *service, const char *const *tags, const char *attrs)
+static struct world *world_new(const char *run_id, const char *service, const char *const *tags,
+			       const char *attrs)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct record_sink sink = { on_record, w };
-	struct origin_opts oo = { .run_id = run_id, .boot_id = "b00t", .service = service, .tags = tags, .resource_attributes = attrs };
+	struct origin_opts oo = { .run_id = run_id,
+				  .boot_id = "b00t",
+				  .service = service,
+				  .tags = tags,
+				  .resource_attributes = attrs };
 	struct err e;
 
 	assert_non_null(w);
@@ -82,7 +87,11 @@ static uint64_t start_of(uint32_t tgid)
 
 static struct event event(enum event_type type, uint32_t tgid, uint64_t ts)
 {
-	struct event ev = { .type = type, .tgid = tgid, .tid = tgid, .ts = ts, .start = tgid ? start_of(tgid) : 0 };
+	struct event ev = { .type = type,
+			    .tgid = tgid,
+			    .tid = tgid,
+			    .ts = ts,
+			    .start = tgid ? start_of(tgid) : 0 };
 
 	return ev;
 }
@@ -96,7 +105,8 @@ static void clock_pair(struct world *w, uint64_t ts)
 	origin_on_event(w->o, &ev, NULL, 0);
 }
 
-static void text(struct world *w, enum event_type type, uint32_t tgid, uint64_t ts, uint32_t kind, const char *t)
+static void text(struct world *w, enum event_type type, uint32_t tgid, uint64_t ts, uint32_t kind,
+		 const char *t)
 {
 	struct event ev = event(type, tgid, ts);
 
@@ -111,7 +121,8 @@ static void attach(struct world *w, uint32_t tgid, uint64_t ts)
 	text(w, EVENT_TARGET, tgid, ts, 1, "");
 }
 
-static void life(struct world *w, enum event_type type, uint32_t tgid, uint32_t ppid, uint64_t ts, const char *comm, const char *path)
+static void life(struct world *w, enum event_type type, uint32_t tgid, uint32_t ppid, uint64_t ts,
+		 const char *comm, const char *path)
 {
 	struct event ev = event(type, tgid, ts);
 
@@ -141,7 +152,8 @@ static void send_signal(struct world *w, uint32_t from, uint32_t to, int sig, in
 	origin_on_event(w->o, &ev, NULL, 0);
 }
 
-static void listens(struct world *w, uint32_t tgid, uint64_t inode, uint16_t port, uint64_t ts, bool iter)
+static void listens(struct world *w, uint32_t tgid, uint64_t inode, uint16_t port, uint64_t ts,
+		    bool iter)
 {
 	struct event ev = event(EVENT_LISTEN, tgid, ts);
 
@@ -161,7 +173,8 @@ static bool has(const struct world *w, size_t i, const char *s)
 static void expect(const struct world *w, size_t i, const char *s)
 {
 	if (!has(w, i, s)) {
-		print_error("record %zu of %zu lacks %s:\n%s\n", i, w->n, s, i < w->n ? w->line[i] : "-");
+		print_error("record %zu of %zu lacks %s:\n%s\n", i, w->n, s,
+			    i < w->n ? w->line[i] : "-");
 		fail();
 	}
 }
@@ -173,13 +186,16 @@ static void expect_not(const struct world *w, size_t i, const char *s)
 	}
 }
 
-#define PROC_UVICORN                                                                                     \
-	"{\"exe\":\"/usr/bin/python3.11\",\"argv\":[\"/usr/bin/python3\",\"/v/bin/uvicorn\",\"app:app\"," \
-	"\"--api-key\",\"sk-0123456789abcdef0123456789abcdef\"],\"cwd\":\"/srv\",\"ppid\":1,"               \
-	"\"cgroup\":\"/user.slice/session-1.scope\",\"nodename\":\"node7\",\"comm\":\"uvicorn\","          \
-	"\"env\":{\"HF_TOKEN\":\"hf_secretsecretsecretsecretsecret\",\"PORT\":\"80\"},\"limits\":{\"nofile\":[1024,4096],\"x\":null,\"y\":true}}"
-#define HOST                                                                                       \
-	"{\"kernel\":\"6.1.0\",\"hostname\":\"node7\",\"machine_id\":\"00ff00ff00ff00ff00ff00ff00ff00ff\"," \
+#define PROC_UVICORN                                                                               \
+	"{\"exe\":\"/usr/bin/python3.11\",\"argv\":[\"/usr/bin/python3\",\"/v/bin/"                \
+	"uvicorn\",\"app:app\","                                                                   \
+	"\"--api-key\",\"sk-0123456789abcdef0123456789abcdef\"],\"cwd\":\"/srv\",\"ppid\":1,"      \
+	"\"cgroup\":\"/user.slice/session-1.scope\",\"nodename\":\"node7\",\"comm\":\"uvicorn\","  \
+	"\"env\":{\"HF_TOKEN\":\"hf_secretsecretsecretsecretsecret\",\"PORT\":\"80\"},\"limits\":" \
+	"{\"nofile\":[1024,4096],\"x\":null,\"y\":true}}"
+#define HOST                                                           \
+	"{\"kernel\":\"6.1.0\",\"hostname\":\"node7\",\"machine_id\":" \
+	"\"00ff00ff00ff00ff00ff00ff00ff00ff\","                        \
 	"\"cpus\":2,\"memory_bytes\":4096}"
 
 /* ---- tests ---- */
@@ -198,10 +214,14 @@ static void attach_and_snapshot(void **state)
 	expect(w, 0, "config,\"ts\":\"2023-11-14T22:13:22.000000000Z\"");
 	expect(w, 0, "\"config.kind\":\"host\",\"config.event\":\"snapshot\"");
 	expect(w, 0, "\"cpus\":2");
-	expect(w, 0, "\"host.name\":\"node7\",\"host.id\":\"00ff00ff00ff00ff00ff00ff00ff00ff\",\"boot.id\":\"b00t\"");
+	expect(w, 0,
+	       "\"host.name\":\"node7\",\"host.id\":\"00ff00ff00ff00ff00ff00ff00ff00ff\",\"boot."
+	       "id\":\"b00t\"");
 	expect(w, 0, "\"run.id\":\"0123\"");
 	expect_not(w, 0, "process.pid");
-	expect(w, 1, "lifecycle,\"ts\":\"2023-11-14T22:14:10.000000000Z\",\"lifecycle.event\":\"attach\"");
+	expect(w, 1,
+	       "lifecycle,\"ts\":\"2023-11-14T22:14:10.000000000Z\",\"lifecycle.event\":"
+	       "\"attach\"");
 	expect(w, 1, "\"process.parent_pid\":1");
 	expect(w, 1, "\"service.name\":\"app:app\"");
 	expect(w, 1, "\"process.pid\":40");
@@ -210,7 +230,8 @@ static void attach_and_snapshot(void **state)
 	expect(w, 1, "\"process.linux.cgroup\":\"/user.slice/session-1.scope\"");
 	expect(w, 2, "config");
 	expect(w, 2, "\"config.kind\":\"process\",\"config.event\":\"snapshot\"");
-	expect(w, 2, "\"process.command_args\":[\"/usr/bin/python3\",\"/v/bin/uvicorn\",\"app:app\"");
+	expect(w, 2,
+	       "\"process.command_args\":[\"/usr/bin/python3\",\"/v/bin/uvicorn\",\"app:app\"");
 	expect(w, 2, "\"limits\":{\"nofile\":[1024,4096],\"x\":null,\"y\":true}");
 	expect(w, 2, "\"PORT\":\"80\"");
 	for (size_t i = 0; i < w->n; i++) {
@@ -220,7 +241,8 @@ static void attach_and_snapshot(void **state)
 	/* The same again is no change; something else is. */
 	text(w, EVENT_PROC, 40, 60 * SEC, 0, PROC_UVICORN);
 	assert_int_equal(w->n, 3);
-	text(w, EVENT_PROC, 40, 61 * SEC, 0, "{\"exe\":\"/usr/bin/node\",\"argv\":[\"node\",\"server.js\"]}");
+	text(w, EVENT_PROC, 40, 61 * SEC, 0,
+	     "{\"exe\":\"/usr/bin/node\",\"argv\":[\"node\",\"server.js\"]}");
 	assert_int_equal(w->n, 4);
 	expect(w, 3, "\"config.event\":\"changed\"");
 	expect(w, 3, "\"service.name\":\"server\"");
@@ -329,7 +351,8 @@ static void targets_found_late_start(void **state)
 	/* -- CMD: a target that has not run yet. */
 	attach(w, 60, 70 * SEC);
 	life(w, EVENT_EXEC, 60, 5, 71 * SEC, "server", "/opt/server");
-	text(w, EVENT_PROC, 60, 72 * SEC, 0, "{\"exe\":\"/opt/server\",\"argv\":[\"/opt/server\",\"-x\"]}");
+	text(w, EVENT_PROC, 60, 72 * SEC, 0,
+	     "{\"exe\":\"/opt/server\",\"argv\":[\"/opt/server\",\"-x\"]}");
 	expect(w, 2, "\"ts\":\"2023-11-14T22:14:31.000000000Z\",\"lifecycle.event\":\"start\"");
 	expect(w, 2, "\"process.command_args\":[\"/opt/server\",\"-x\"]");
 	expect(w, 2, "\"service.name\":\"server\"");
@@ -355,7 +378,9 @@ static void trees_are_services(void **state)
 	attach(w, 50, 60 * SEC);
 	life(w, EVENT_TASK, 40, 1, 60 * SEC, "gunicorn", "");
 	attach(w, 40, 60 * SEC);
-	text(w, EVENT_PROC, 40, 61 * SEC, 0, "{\"exe\":\"/usr/bin/python3.11\",\"argv\":[\"gunicorn: master [shop:app]\"],\"ppid\":1}");
+	text(w, EVENT_PROC, 40, 61 * SEC, 0,
+	     "{\"exe\":\"/usr/bin/python3.11\",\"argv\":[\"gunicorn: master "
+	     "[shop:app]\"],\"ppid\":1}");
 	life(w, EVENT_FORK, 62, 50, 62 * SEC, "gunicorn", "");
 	attach(w, 55, 63 * SEC);
 	root = origin_find(w->o, 40);
@@ -397,7 +422,8 @@ static void wrappers_take_their_childs_name(void **state)
 	(void)state;
 	clock_pair(w, 1);
 	attach(w, 40, 41 * SEC);
-	text(w, EVENT_PROC, 40, 41 * SEC, 0, "{\"exe\":\"/usr/bin/dash\",\"argv\":[\"sh\",\"-c\",\"uvicorn app:app; true\"]}");
+	text(w, EVENT_PROC, 40, 41 * SEC, 0,
+	     "{\"exe\":\"/usr/bin/dash\",\"argv\":[\"sh\",\"-c\",\"uvicorn app:app; true\"]}");
 	assert_string_equal(origin_find(w->o, 40)->service->name, "dash");
 	life(w, EVENT_FORK, 42, 40, 42 * SEC, "sh", "");
 	life(w, EVENT_EXEC, 42, 40, 42 * SEC, "uvicorn", "/v/bin/uvicorn");
@@ -416,13 +442,18 @@ static const struct {
 } end[] = {
 	{ 0, false, 0, 0, "exit", "\"process.exit.code\":0", "exit.signal" },
 	{ 3 << 8, false, 0, 0, "exit", "\"process.exit.code\":3", "killed_by" },
-	{ SIGTERM, false, SIGTERM, 0, "exit", "\"exit.signal\":\"SIGTERM\",\"exit.core\":false,\"exit.killed_by\":{\"pid\":7,\"comm\":\"killer7\"}", "process.exit.code" },
+	{ SIGTERM, false, SIGTERM, 0, "exit",
+	  "\"exit.signal\":\"SIGTERM\",\"exit.core\":false,\"exit.killed_by\":{\"pid\":7,\"comm\":"
+	  "\"killer7\"}",
+	  "process.exit.code" },
 	{ 0, false, SIGTERM, 0, "exit", "\"exit.killed_by\":{\"pid\":7", "exit.signal" },
 	{ 0, false, SIGUSR1, 0, "exit", "\"process.exit.code\":0", "killed_by" },
 	{ SIGINT, false, 0, 0, "exit", "\"exit.signal\":\"SIGINT\"", "in_flight" },
-	{ SIGKILL, false, SIGKILL, 0, "crash", "\"exit.signal\":\"SIGKILL\",\"exit.core\":false,\"exit.killed_by\":{\"pid\":7", "oom" },
+	{ SIGKILL, false, SIGKILL, 0, "crash",
+	  "\"exit.signal\":\"SIGKILL\",\"exit.core\":false,\"exit.killed_by\":{\"pid\":7", "oom" },
 	{ SIGKILL, false, SIGTERM, 0, "crash", "\"exit.signal\":\"SIGKILL\"", "killed_by" },
-	{ SIGSEGV | 0x80, false, SIGSEGV, 1, "crash", "\"exit.signal\":\"SIGSEGV\",\"exit.core\":true", "killed_by" },
+	{ SIGSEGV | 0x80, false, SIGSEGV, 1, "crash",
+	  "\"exit.signal\":\"SIGSEGV\",\"exit.core\":true", "killed_by" },
 	{ SIGABRT | 0x80, false, 0, 0, "crash", "\"exit.signal\":\"SIGABRT\"", "killed_by" },
 	{ SIGTERM | 0x80, false, 0, 0, "crash", "\"exit.signal\":\"SIGTERM\"", "killed_by" },
 	{ 37, false, 0, 0, "crash", "\"exit.signal\":\"SIGRTMIN+3\"", "killed_by" },
@@ -458,7 +489,8 @@ static void ends_are_told_apart(void **state)
 		expect_not(w, 1, end[i].not_key);
 		expect(w, 1, "\"lifecycle.uptime\":10,");
 		if (end[i].oom)
-			expect(w, 1, "\"in_flight\":[{\"id\":\"aa\"}],\"in_flight.scope\":\"process\"");
+			expect(w, 1,
+			       "\"in_flight\":[{\"id\":\"aa\"}],\"in_flight.scope\":\"process\"");
 		else if (bad)
 			expect(w, 1, "\"in_flight\":[],\"in_flight.scope\":\"process\"");
 		else
@@ -501,7 +533,8 @@ static void killers_have_an_exe_when_known(void **state)
 	send_signal(w, 40, 40, SIGKILL, -6, 44 * SEC);
 	send_signal(w, 7, 99, SIGKILL, 0, 44 * SEC);
 	ends(w, 40, 45 * SEC, SIGKILL, NULL);
-	expect(w, w->n - 1, "\"exit.killed_by\":{\"pid\":7,\"comm\":\"killer7\",\"exe\":\"/usr/bin/killer7\"}");
+	expect(w, w->n - 1,
+	       "\"exit.killed_by\":{\"pid\":7,\"comm\":\"killer7\",\"exe\":\"/usr/bin/killer7\"}");
 	world_free(w);
 }
 
@@ -535,7 +568,8 @@ static void listen_ready_detach(void **state)
 static void containers_and_pods(void **state)
 {
 	static const char proc[] =
-		"{\"exe\":\"/app\",\"argv\":[\"/app\"],\"nodename\":\"rank-0\",\"cgroup\":\"/kubepods/burstable/"
+		"{\"exe\":\"/app\",\"argv\":[\"/app\"],\"nodename\":\"rank-0\",\"cgroup\":\"/"
+		"kubepods/burstable/"
 		"pod12345678-1234-1234-1234-123456789abc/"
 		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}";
 	struct world *w = world_new("r", NULL, NULL, NULL);
@@ -543,8 +577,12 @@ static void containers_and_pods(void **state)
 	(void)state;
 	attach(w, 40, 41 * SEC);
 	text(w, EVENT_PROC, 40, 41 * SEC, 0, proc);
-	expect(w, 0, "\"container.id\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"");
-	expect(w, 0, "\"k8s.pod.uid\":\"12345678-1234-1234-1234-123456789abc\",\"k8s.pod.name\":\"rank-0\"");
+	expect(w, 0,
+	       "\"container.id\":"
+	       "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"");
+	expect(w, 0,
+	       "\"k8s.pod.uid\":\"12345678-1234-1234-1234-123456789abc\",\"k8s.pod.name\":\"rank-"
+	       "0\"");
 	/* Children are in the same container before anybody looked. */
 	life(w, EVENT_FORK, 42, 40, 42 * SEC, "app", "");
 	expect(w, 2, "\"k8s.pod.name\":\"rank-0\"");
@@ -559,7 +597,8 @@ static void given_names_tags_and_attributes(void **state)
 {
 	static const char *const tags[] = { "env=a", "team=ml \"x\"", "env=prod", NULL };
 	struct world *w = world_new("r", NULL, tags,
-				    "service.name=shop, deployment.environment.name=prod%20eu,bad key=1,host.name=evil,ts=1,"
+				    "service.name=shop, deployment.environment.name=prod%20eu,bad "
+				    "key=1,host.name=evil,ts=1,"
 				    "type=alert,service.version=3,service.version=4,junk");
 
 	(void)state;
@@ -605,7 +644,8 @@ static void script(struct world *w, uint64_t shift)
 
 static void ids_hold_facts_only(void **state)
 {
-	struct world *a = world_new("aaaa", NULL, NULL, NULL), *b = world_new("bbbb", "other", NULL, NULL);
+	struct world *a = world_new("aaaa", NULL, NULL, NULL),
+		     *b = world_new("bbbb", "other", NULL, NULL);
 
 	(void)state;
 	script(a, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_origin_names.c - tables of what identity is read from: command lines, cgroups, signals, addresses. */
+/* test_origin_names.c - tables of what identity is read from: command lines, cgroups, signals,
+ * addresses. */
 #include "origin/addr.h"
 #include "origin/cgroup.h"
 #include "origin/clock.h"
@@ -23,28 +24,125 @@ struct named {
 	bool good;
 };
 static const struct named named[] = {
-	{ NULL, "/usr/bin/python3.11", "uvicorn", { "/usr/bin/python3", "/usr/local/bin/uvicorn", "app.main:app", "--port", "80" }, "app.main:app", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "-m", "uvicorn", "--host", "0.0.0.0", "svc:create()", "--factory" }, "svc:create", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "/v/bin/gunicorn", "-b", "127.0.0.1:8000", "-k", "uvicorn.workers.UvicornWorker", "app:app" }, "app:app", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "/v/bin/gunicorn", "-b", "unix:/run/x.sock", "shop.wsgi" }, "shop.wsgi", true },
-	{ NULL, "/usr/bin/python3.11", "gunicorn", { "gunicorn: master [app:app]" }, "app:app", true },
-	{ NULL, "/usr/bin/python3.11", "gunicorn", { "gunicorn: worker [shop.wsgi]" }, "shop.wsgi", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python", "-m", "hypercorn", "api:app" }, "api:app", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "/usr/bin/python3", "/usr/local/bin/vllm", "serve", "meta-llama/Llama-3-8B", "--port", "8000" }, "vllm:meta-llama/Llama-3-8B", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "/models/opt-125m/" }, "vllm:opt-125m", true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  "uvicorn",
+	  { "/usr/bin/python3", "/usr/local/bin/uvicorn", "app.main:app", "--port", "80" },
+	  "app.main:app",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "-m", "uvicorn", "--host", "0.0.0.0", "svc:create()", "--factory" },
+	  "svc:create",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "/v/bin/gunicorn", "-b", "127.0.0.1:8000", "-k",
+	    "uvicorn.workers.UvicornWorker", "app:app" },
+	  "app:app",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "/v/bin/gunicorn", "-b", "unix:/run/x.sock", "shop.wsgi" },
+	  "shop.wsgi",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  "gunicorn",
+	  { "gunicorn: master [app:app]" },
+	  "app:app",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  "gunicorn",
+	  { "gunicorn: worker [shop.wsgi]" },
+	  "shop.wsgi",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python", "-m", "hypercorn", "api:app" },
+	  "api:app",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "/usr/bin/python3", "/usr/local/bin/vllm", "serve", "meta-llama/Llama-3-8B", "--port",
+	    "8000" },
+	  "vllm:meta-llama/Llama-3-8B",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "/models/opt-125m/" },
+	  "vllm:opt-125m",
+	  true },
 	{ NULL, "/usr/local/bin/vllm", NULL, { "vllm", "serve", "--port", "8000" }, "vllm", true },
 	{ NULL, "/usr/bin/python3.11", "VLLM::EngineCor", { "VLLM::EngineCore" }, "vllm", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "-u", "-X", "dev", "-W", "ignore", "/srv/score_server.py", "a:b" }, "score_server", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "-um", "mypkg.serve" }, "mypkg.serve", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "/opt/mypkg/__main__.py" }, "mypkg", true },
-	{ NULL, "/usr/bin/python3.11", NULL, { "python3", "-c", "import app" }, "python3.11", true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "-u", "-X", "dev", "-W", "ignore", "/srv/score_server.py", "a:b" },
+	  "score_server",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "-um", "mypkg.serve" },
+	  "mypkg.serve",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "/opt/mypkg/__main__.py" },
+	  "mypkg",
+	  true },
+	{ NULL,
+	  "/usr/bin/python3.11",
+	  NULL,
+	  { "python3", "-c", "import app" },
+	  "python3.11",
+	  true },
 	{ NULL, "/usr/bin/python3.11 (deleted)", NULL, { "python3" }, "python3.11", true },
-	{ NULL, "/usr/bin/node", NULL, { "node", "--max-old-space-size=4096", "-r", "dotenv/config", "dist/server.js" }, "server", true },
-	{ NULL, "/usr/bin/java", NULL, { "java", "-Xmx1g", "-cp", "/a:/b", "org.pytorch.serve.ModelServer", "--start" }, "ModelServer", true },
-	{ NULL, "/usr/bin/java", NULL, { "java", "-Dx=y", "-jar", "/opt/rank-1.2.jar" }, "rank-1.2", true },
-	{ NULL, "/usr/sbin/nginx", "nginx", { "nginx: master process nginx -g daemon off;" }, "nginx", true },
-	{ NULL, "/opt/bin/tritonserver", NULL, { "tritonserver", "--model-repository=/m" }, "tritonserver", true },
-	{ NULL, "/bin/llama-server", NULL, { "llama-server", "-m", "/m/q4.gguf" }, "llama-server:q4.gguf", true },
+	{ NULL,
+	  "/usr/bin/node",
+	  NULL,
+	  { "node", "--max-old-space-size=4096", "-r", "dotenv/config", "dist/server.js" },
+	  "server",
+	  true },
+	{ NULL,
+	  "/usr/bin/java",
+	  NULL,
+	  { "java", "-Xmx1g", "-cp", "/a:/b", "org.pytorch.serve.ModelServer", "--start" },
+	  "ModelServer",
+	  true },
+	{ NULL,
+	  "/usr/bin/java",
+	  NULL,
+	  { "java", "-Dx=y", "-jar", "/opt/rank-1.2.jar" },
+	  "rank-1.2",
+	  true },
+	{ NULL,
+	  "/usr/sbin/nginx",
+	  "nginx",
+	  { "nginx: master process nginx -g daemon off;" },
+	  "nginx",
+	  true },
+	{ NULL,
+	  "/opt/bin/tritonserver",
+	  NULL,
+	  { "tritonserver", "--model-repository=/m" },
+	  "tritonserver",
+	  true },
+	{ NULL,
+	  "/bin/llama-server",
+	  NULL,
+	  { "llama-server", "-m", "/m/q4.gguf" },
+	  "llama-server:q4.gguf",
+	  true },
 	{ NULL, "/usr/bin/bash", NULL, { "/bin/bash", "/srv/run.sh", "x" }, "run", true },
 	{ NULL, "/usr/bin/dash", NULL, { "sh", "-c", "uvicorn app:app" }, "dash", false },
 	{ NULL, "/usr/bin/dash", NULL, { "sh", "-ec", "exec x" }, "dash", false },
@@ -74,8 +172,11 @@ static void services_are_named(void **state)
 /* Any argument may hold anything: the name is bounded, terminated and not empty. */
 static void service_names_are_bounded(void **state)
 {
-	static const char *const word[] = { "python3", "-m", "-c", "uvicorn", "a:b", ":", "", "-", "--", "serve", "vllm",
-					    "/", "x/", "::", "a: [", "gunicorn: master []", "-jar", "java", "__main__.py" };
+	static const char *const word[] = { "python3", "-m",    "-c",         "uvicorn",
+					    "a:b",     ":",     "",           "-",
+					    "--",      "serve", "vllm",       "/",
+					    "x/",      "::",    "a: [",       "gunicorn: master []",
+					    "-jar",    "java",  "__main__.py" };
 	const size_t words = sizeof(word) / sizeof(word[0]);
 	char name[SERVICE_NAME_MAX], longest[1000];
 	const char *argv[4];
@@ -95,7 +196,9 @@ static void service_names_are_bounded(void **state)
 				service_derive(&f, name);
 				assert_true(memchr(name, '\0', sizeof(name)) != NULL);
 				for (size_t e = 0; e < 3; e++) {
-					f.exe = e == 0 ? "/usr/bin/python3.11" : e == 1 ? "/usr/bin/java" : longest;
+					f.exe = e == 0   ? "/usr/bin/python3.11"
+						: e == 1 ? "/usr/bin/java"
+							 : longest;
 					service_derive(&f, name);
 					assert_true(memchr(name, '\0', sizeof(name)) != NULL);
 				}
@@ -114,7 +217,8 @@ static const struct {
 	{ "/system.slice/system-vllm.slice/vllm@llama\\x2d8b.service", "", "", "vllm@llama-8b" },
 	{ "/user.slice/user-1000.slice/session-3.scope", "", "", "" },
 	{ "/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope", "", "", "" },
-	{ "/user.slice/user-1000.slice/user@1000.service/app.slice/jupyter.service", "", "", "jupyter" },
+	{ "/user.slice/user-1000.slice/user@1000.service/app.slice/jupyter.service", "", "",
+	  "jupyter" },
 	{ "/system.slice/ssh.service", "", "", "" },
 	{ "/system.slice/cron.service", "", "", "" },
 	{ "/docker/" ID64, ID64, "", "" },
@@ -125,10 +229,17 @@ static const struct {
 	{ "/machine.slice/libpod-" ID64 ".scope", ID64, "", "" },
 	{ "/system.slice/web.service/libpod-payload-" ID64, ID64, "", "web" },
 	{ "/docker/" OTHER "/docker/" ID64, ID64, "", "" },
-	{ "/kubepods/burstable/pod12345678-1234-1234-1234-123456789abc/" ID64, ID64, "12345678-1234-1234-1234-123456789abc", "" },
-	{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12345678_1234_1234_1234_123456789abc.slice/cri-containerd-" ID64 ".scope", ID64, "12345678-1234-1234-1234-123456789abc", "" },
-	{ "/kubepods.slice/kubepods-pod0123456789abcdef0123456789abcdef.slice/crio-" ID64 ".scope", ID64, "0123456789abcdef0123456789abcdef", "" },
-	{ "/system.slice/k3s.service/kubepods/besteffort/pod12345678-1234-1234-1234-123456789abc/" ID64, ID64, "12345678-1234-1234-1234-123456789abc", "" },
+	{ "/kubepods/burstable/pod12345678-1234-1234-1234-123456789abc/" ID64, ID64,
+	  "12345678-1234-1234-1234-123456789abc", "" },
+	{ "/kubepods.slice/kubepods-burstable.slice/"
+	  "kubepods-burstable-pod12345678_1234_1234_1234_123456789abc.slice/cri-containerd-" ID64
+	  ".scope",
+	  ID64, "12345678-1234-1234-1234-123456789abc", "" },
+	{ "/kubepods.slice/kubepods-pod0123456789abcdef0123456789abcdef.slice/crio-" ID64 ".scope",
+	  ID64, "0123456789abcdef0123456789abcdef", "" },
+	{ "/system.slice/k3s.service/kubepods/besteffort/"
+	  "pod12345678-1234-1234-1234-123456789abc/" ID64,
+	  ID64, "12345678-1234-1234-1234-123456789abc", "" },
 	{ "/kubepods/podxyz/" ID64, ID64, "", "" },
 	{ "/home/pod12345678-1234-1234-1234-123456789abc", "", "", "" },
 };
@@ -213,7 +324,8 @@ static void addresses_read_like_inet_ntop(void **state)
 		n = addr_text(AF_INET6, a, text);
 		text[n] = '\0';
 		inet_ntop(AF_INET6, a, expect, sizeof(expect));
-		/* glibc writes ::a.b.c.d for the long dead compatible form; RFC 5952 does not ask for it. */
+		/* glibc writes ::a.b.c.d for the long dead compatible form; RFC 5952 does not ask
+		 * for it. */
 		if (!strchr(expect, '.'))
 			assert_string_equal(text, expect);
 	}

@@ -32,7 +32,8 @@ static size_t skip_start(const char *p, size_t n)
 	return i;
 }
 
-/* What the type promises is believed unless a NUL says otherwise; without a type the bytes decide. */
+/* What the type promises is believed unless a NUL says otherwise; without a type the bytes decide.
+ */
 static enum content_kind judge(const struct message *m, const char *p, size_t n)
 {
 	if (m->coded || m->kind == CONTENT_BINARY || memchr(p, '\0', n))
@@ -62,8 +63,8 @@ static unsigned lines(const struct redactor *red, struct buf *out, const char *p
 	return count;
 }
 
-static unsigned clean(const struct redactor *red, enum content_kind kind, struct buf *out, const char *p,
-		      size_t n)
+static unsigned clean(const struct redactor *red, enum content_kind kind, struct buf *out,
+		      const char *p, size_t n)
 {
 	if (redactor_mode(red) == PAYLOAD_RAW) {
 		buf_put(out, p, n);
@@ -81,7 +82,8 @@ static unsigned clean(const struct redactor *red, enum content_kind kind, struct
 	}
 }
 
-static void as_base64(const struct sample *s, struct buf *tail, struct buf *scratch, struct body_text *out)
+static void as_base64(const struct sample *s, struct buf *tail, struct buf *scratch,
+		      struct body_text *out)
 {
 	buf_putc(scratch, '\0');
 	out->off = scratch->len;
@@ -130,10 +132,10 @@ void body_render(const struct exchange *x, bool response, const struct redactor 
 	out->omitted = sample_omitted(s);
 	if (s->ring_len)
 		sample_tail(s, &tail);
-	kind = s->head.len ? judge(m, s->head.p, sample_whole(s) ? s->head.len :
-								   trim_end(s->head.p, s->head.len)) :
-	       m->coded || m->kind == CONTENT_UNKNOWN ? CONTENT_BINARY :
-						      m->kind;
+	kind = s->head.len                              ? judge(m, s->head.p,
+                                   sample_whole(s) ? s->head.len : trim_end(s->head.p, s->head.len))
+					    : m->coded || m->kind == CONTENT_UNKNOWN ? CONTENT_BINARY
+							: m->kind;
 	if (kind != CONTENT_BINARY)
 		as_text(s, &tail, kind, red, scratch, out);
 	else if (mode == PAYLOAD_RAW)

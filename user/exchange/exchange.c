@@ -10,7 +10,8 @@
 #define MAX_IN_FLIGHT_LISTED 100
 #define MAX_TEXT_KEPT 8192 /* of a pooled exchange's text */
 
-/* ---- objects ----------------------------------------------------------------------------------- */
+/* ---- objects -----------------------------------------------------------------------------------
+ */
 
 static struct open *open_new(struct exchange_ctx *ctx)
 {
@@ -59,7 +60,8 @@ static void open_put(struct exchange_ctx *ctx, struct open *o)
 	ctx->n_pool++;
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------------
+ */
 
 static struct open *find(struct exchange_ctx *ctx, uint64_t inode, uint64_t index)
 {
@@ -115,7 +117,8 @@ static void unlink_from(struct exchange_ctx *ctx, struct open *o)
 		ctx->last = NULL;
 }
 
-/* ---- begin and end ----------------------------------------------------------------------------- */
+/* ---- begin and end -----------------------------------------------------------------------------
+ */
 
 static void done(struct exchange_ctx *ctx, struct open *o, enum msg_abort abort, uint64_t ts)
 {
@@ -144,8 +147,8 @@ static void done(struct exchange_ctx *ctx, struct open *o, enum msg_abort abort,
  * Ids hold what any observer of the same connection knows: boot, socket, role, place of the request
  * in the stream. Never a time, a counter of ours or a run.
  */
-static void make_id(const struct exchange_ctx *ctx, struct exchange *x, uint64_t inode, uint64_t pos,
-		    bool by_response)
+static void make_id(const struct exchange_ctx *ctx, struct exchange *x, uint64_t inode,
+		    uint64_t pos, bool by_response)
 {
 	struct id_hash h = ctx->id;
 	uint8_t any = 0;
@@ -232,7 +235,8 @@ static struct open *begin(struct exchange_ctx *ctx, const struct msg *m, bool by
 	return o;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------------
+ */
 
 static void on_request_line(struct exchange_ctx *ctx, const struct msg *m)
 {
@@ -432,7 +436,8 @@ static void on_msg(void *arg, const struct msg *m)
 	}
 }
 
-/* ---- for the other rooms ----------------------------------------------------------------------- */
+/* ---- for the other rooms -----------------------------------------------------------------------
+ */
 
 static void list_one(const struct exchange_ctx *ctx, const struct exchange *x, uint64_t now,
 		     struct buf *tmp, struct buf *out)

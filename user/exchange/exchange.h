@@ -39,7 +39,8 @@ enum content_kind {
 struct header {
 	bool response;
 	uint8_t row; /* of the table of known headers + 1; 0: x-ratelimit-… */
-	uint32_t name_off, name_len, value_off, value_len; /* into exchange.text; name in lower case */
+	uint32_t name_off, name_len, value_off,
+		value_len; /* into exchange.text; name in lower case */
 };
 
 struct message {
@@ -50,7 +51,8 @@ struct message {
 	bool begun, complete;
 	enum content_kind kind;
 	bool coded; /* content-encoding other than identity: the sample is not readable */
-	uint32_t type_off, type_len; /* media type in exchange.text, lower case, without parameters */
+	uint32_t type_off,
+		type_len; /* media type in exchange.text, lower case, without parameters */
 };
 
 struct exchange {
@@ -111,18 +113,18 @@ struct exchange_sink {
 };
 
 struct exchange_ctx;
-struct exchange_ctx *exchange_new(const struct exchange_opts *o, struct origin *origin, const struct redactor *red,
-				  const struct exchange_sink *sink);
+struct exchange_ctx *exchange_new(const struct exchange_opts *o, struct origin *origin,
+				  const struct redactor *red, const struct exchange_sink *sink);
 void exchange_free(struct exchange_ctx *x);
 /* The message sink for proto. */
 struct msg_sink exchange_msg_sink(struct exchange_ctx *x);
 /*
  * The in-flight list of a process, or of its whole service where the process owns no open exchange:
- * [{"id":…,"request.id":…,"url.path":…,"age":…}], oldest first, at most 100 entries, [] if nothing is
- * open. *service_scope tells which.
+ * [{"id":…,"request.id":…,"url.path":…,"age":…}], oldest first, at most 100 entries, [] if nothing
+ * is open. *service_scope tells which.
  */
-void exchange_in_flight(const struct exchange_ctx *x, const struct process *p, uint64_t now, struct buf *out,
-			bool *service_scope);
+void exchange_in_flight(const struct exchange_ctx *x, const struct process *p, uint64_t now,
+			struct buf *out, bool *service_scope);
 struct exchange_stats {
 	uint64_t begun, done, by_outcome[6], table_full;
 };
@@ -132,7 +134,8 @@ const struct exchange_stats *exchange_stats(const struct exchange_ctx *x);
  * Exchange to record, with redaction: strings live in scratch, which must stay until the record was
  * emitted. Payload by the redactor's mode and log_payload.
  */
-void exchange_to_record(const struct exchange *x, const struct origin *o, const struct redactor *red, bool log_payload,
-			struct record *r, struct buf *scratch);
+void exchange_to_record(const struct exchange *x, const struct origin *o,
+			const struct redactor *red, bool log_payload, struct record *r,
+			struct buf *scratch);
 
 #endif

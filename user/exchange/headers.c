@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* headers.c - which header fields are kept, and what some of them mean; the rest is gone at once. */
+/* headers.c - which header fields are kept, and what some of them mean; the rest is gone at once.
+ */
 #include "exchange/exchange_priv.h"
 
 enum known {
@@ -19,8 +20,9 @@ enum known {
 	K_RATELIMIT = -2,
 };
 
-#define ROW(k, lit, free_form)                                                              \
-	[k] = { lit, sizeof(lit) - 1, "http.request.header." lit, "http.response.header." lit, free_form }
+#define ROW(k, lit, free_form)                                                                 \
+	[k] = { lit, sizeof(lit) - 1, "http.request.header." lit, "http.response.header." lit, \
+		free_form }
 static const struct {
 	const char *name;
 	size_t len;
@@ -41,7 +43,8 @@ static const struct {
 	ROW(K_SERVER, "server", false),
 };
 
-/* Field names are tokens (RFC 9110 section 5.6.2); on those, | 0x20 folds case and nothing else here. */
+/* Field names are tokens (RFC 9110 section 5.6.2); on those, | 0x20 folds case and nothing else
+ * here. */
 static bool same(const char *p, const char *lower, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -102,7 +105,8 @@ bool headers_is_user_agent(const struct header *h)
 	return h->row == K_USER_AGENT + 1 && !h->response;
 }
 
-/* ---- meaning ----------------------------------------------------------------------------------- */
+/* ---- meaning -----------------------------------------------------------------------------------
+ */
 
 static bool ends(const char *p, size_t n, const char *s, size_t sn)
 {
@@ -126,7 +130,8 @@ static enum content_kind kind_of(const char *p, size_t n)
 		return CONTENT_NDJSON;
 	if (IS(p, n, "application/csv"))
 		return CONTENT_CSV;
-	if (ENDS(p, n, "/xml") || ENDS(p, n, "+xml") || ENDS(p, n, "javascript") || ENDS(p, n, "yaml"))
+	if (ENDS(p, n, "/xml") || ENDS(p, n, "+xml") || ENDS(p, n, "javascript") ||
+	    ENDS(p, n, "yaml"))
 		return CONTENT_TEXT;
 	return CONTENT_BINARY;
 }
@@ -168,14 +173,41 @@ static void take_retries(struct exchange *x, const char *p, size_t n)
 	x->retry_count = v;
 }
 
-/* A key is the same key with and without its scheme. Cookies are sessions, not keys. */
+/*
+ * The headers by which API clients name themselves. Not every secret is one: cookies are sessions,
+ * and Sec-WebSocket-Key is a nonce.
+ */
+static bool is_api_key(const char *p, size_t n)
+{
+	switch (n) {
+	case 6:
+		return same(p, "apikey", n);
+	case 7:
+		return same(p, "api-key", n);
+	case 9:
+		return same(p, "x-api-key", n);
+	case 11:
+		return same(p, "x-api-token", n);
+	case 12:
+		return same(p, "x-auth-token", n);
+	case 13:
+		return same(p, "authorization", n);
+	case 14:
+		return same(p, "x-goog-api-key", n);
+	case 25:
+		return same(p, "ocp-apim-subscription-key", n);
+	default:
+		return false;
+	}
+}
+
+/* A key is the same key with and without its scheme. */
 static void take_credential(struct exchange_ctx *ctx, struct exchange *x, const struct msg *m)
 {
 	const char *p = m->header.value;
 	size_t n = m->header.value_len;
 
-	if (x->key_hash[0] || !m->request || (m->header.name[0] | 0x20) == 'c' ||
-	    !redact_header_is_credential(m->header.name, m->header.name_len))
+	if (x->key_hash[0] || !m->request || !is_api_key(m->header.name, m->header.name_len))
 		return;
 	if (n > 7 && same(p, "bearer ", 7)) {
 		p += 7;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* parent.c - which server exchange a client exchange is a step of: trace headers, else the thread. */
+/* parent.c - which server exchange a client exchange is a step of: trace headers, else the thread.
+ */
 #include "exchange/exchange_priv.h"
 
 #define MAX_LOOK 256 /* newest open exchanges that are compared */

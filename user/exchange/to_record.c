@@ -60,7 +60,8 @@ static void settle(struct builder *b)
 	}
 }
 
-/* ---- parts ------------------------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------------------------------
+ */
 
 void target_split(const char *p, size_t n, struct target *out)
 {
@@ -320,9 +321,9 @@ static void put_outcome(struct builder *b, const struct exchange *x)
 	if (x->late)
 		record_bool(b->r, "exchange.late", true);
 	record_cstr(b->r, "exchange.closed_by",
-		    x->closed_by == CLOSED_NOT ? "none" :
-		    (x->closed_by == CLOSED_BY_TARGET) == (x->role == CONN_SERVER) ? "server" :
-										     "client");
+		    x->closed_by == CLOSED_NOT                                       ? "none"
+		    : (x->closed_by == CLOSED_BY_TARGET) == (x->role == CONN_SERVER) ? "server"
+										     : "client");
 	record_cstr(b->r, "exchange.anomaly", x->anomaly);
 	if (x->upgraded)
 		record_bool(b->r, "exchange.upgraded", true);
@@ -349,7 +350,8 @@ struct body_keys {
 	const char *body, *omitted, *truncated, *redactions;
 };
 static const struct body_keys body_keys[2] = {
-	{ "request.body", "request.body.omitted", "request.body.truncated", "request.body.redactions" },
+	{ "request.body", "request.body.omitted", "request.body.truncated",
+	  "request.body.redactions" },
 	{ "response.body", "response.body.omitted", "response.body.truncated",
 	  "response.body.redactions" },
 };
@@ -362,11 +364,10 @@ static void put_body(struct builder *b, const struct exchange *x, bool response)
 	body_render(x, response, b->red, b->scratch, &t);
 	if (!t.shown)
 		return;
-	if (t.json)
-		record_json(b->r, k->body, NULL, t.len);
-	else
-		record_str(b->r, k->body, NULL, t.len);
+	record_str(b->r, k->body, NULL, t.len);
 	note(b, t.off, false);
+	if (t.json)
+		b->r->kv[b->r->n - 1].type = KV_JSON;
 	if (t.omitted) {
 		record_u64(b->r, k->omitted, t.omitted);
 		record_bool(b->r, k->truncated, true);
@@ -385,8 +386,9 @@ static void put_sizes(struct builder *b, const struct exchange *x)
 		record_u64(b->r, "http.response.body.size", x->res.size);
 }
 
-void exchange_to_record(const struct exchange *x, const struct origin *o, const struct redactor *red,
-			bool log_payload, struct record *r, struct buf *scratch)
+void exchange_to_record(const struct exchange *x, const struct origin *o,
+			const struct redactor *red, bool log_payload, struct record *r,
+			struct buf *scratch)
 {
 	struct builder b;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* traceparent.c - the header of W3C Trace Context (Recommendation, 23 November 2021, section 3.2). */
+/* traceparent.c - the header of W3C Trace Context (Recommendation, 23 November 2021, section 3.2).
+ */
 #include "exchange/exchange_priv.h"
 
 static int digit(char c)

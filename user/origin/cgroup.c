@@ -14,9 +14,10 @@
  * was started from within. A trailing '*' matches any rest.
  */
 static const char *const carrier_units[] = {
-	"user@*", "ssh",    "sshd",	   "ssh@*",  "sshd@*",	"cron",	   "crond",	"atd",
-	"docker", "podman", "containerd", "crio",   "kubelet",	"getty@*", "systemd-*", "serial-getty@*",
-	"dbus",	  "gdm",    "console-getty",
+	"user@*",         "ssh",   "sshd",    "ssh@*",         "sshd@*",
+	"cron",           "crond", "atd",     "docker",        "podman",
+	"containerd",     "crio",  "kubelet", "getty@*",       "systemd-*",
+	"serial-getty@*", "dbus",  "gdm",     "console-getty",
 };
 
 static bool is_hex(char c)
@@ -54,7 +55,8 @@ static void find_pod(const char *p, size_t n, char out[UID_LEN + 1])
 	size_t len = 0;
 
 	for (size_t i = 0; i + 3 <= n; i++)
-		if ((!i || p[i - 1] == '-') && !memcmp(p + i, "pod", 3) && i + 3 < n && is_hex(p[i + 3]))
+		if ((!i || p[i - 1] == '-') && !memcmp(p + i, "pod", 3) && i + 3 < n &&
+		    is_hex(p[i + 3]))
 			at = p + i + 3;
 	if (!at)
 		return;
@@ -74,8 +76,8 @@ static bool is_carrier(const char *name, size_t n)
 		const char *u = carrier_units[i];
 		const size_t len = strlen(u);
 
-		if (u[len - 1] == '*' ? n >= len - 1 && !memcmp(name, u, len - 1) :
-					n == len && !memcmp(name, u, len))
+		if (u[len - 1] == '*' ? n >= len - 1 && !memcmp(name, u, len - 1)
+				      : n == len && !memcmp(name, u, len))
 			return true;
 	}
 	return false;

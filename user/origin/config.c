@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* config.c - snapshots of host and processes: read for identity, redacted, emitted as config records. */
+/* config.c - snapshots of host and processes: read for identity, redacted, emitted as config
+ * records. */
 #include "origin/origin_priv.h"
 
 #include <math.h>
@@ -187,7 +188,8 @@ static bool put_value(struct origin *o, struct json_reader *r, struct json_token
 	return !depth;
 }
 
-static bool put_named(struct origin *o, struct facts *f, const struct named *nm, const struct json_token *t)
+static bool put_named(struct origin *o, struct facts *f, const struct named *nm,
+		      const struct json_token *t)
 {
 	char *field = (char *)f + nm->offset;
 	size_t at;
@@ -261,7 +263,8 @@ static bool is_news(const struct origin *o, uint8_t last[16])
 	return true;
 }
 
-static void emit(struct origin *o, const struct proc *q, const char *kind, uint64_t ordinal, uint64_t ts)
+static void emit(struct origin *o, const struct proc *q, const char *kind, uint64_t ordinal,
+		 uint64_t ts)
 {
 	struct record *r = &o->rec;
 	struct id_hash h;

@@ -12,7 +12,8 @@
 #include "origin/signame.h"
 
 #define MAX_IN_FLIGHT_TEXT (256u << 10)
-/* A server that was told to stop may finish what it has first; supervisors wait 30 to 90 seconds. */
+/* A server that was told to stop may finish what it has first; supervisors wait 30 to 90 seconds.
+ */
 #define GRACE_NS (120ull * 1000000000)
 
 /* Ids hold only facts that any observer of the same event has. */
@@ -45,7 +46,8 @@ static void finish(struct origin *o)
 	o->sink.emit(o->sink.ctx, &o->rec);
 }
 
-void lifecycle_simple(struct origin *o, struct proc *q, const char *event, uint64_t ts, uint64_t ordinal)
+void lifecycle_simple(struct origin *o, struct proc *q, const char *event, uint64_t ts,
+		      uint64_t ordinal)
 {
 	begin(o, q, event, ts, ordinal);
 	finish(o);
@@ -116,8 +118,8 @@ void lifecycle_oom(struct proc *q, const struct event *ev, const char *in_flight
 }
 
 /*
- * exit: it ended itself, or was asked to (SIGTERM, SIGINT, SIGHUP). crash: any other signal, SIGKILL
- * included: whoever sent it, what was being served is gone.
+ * exit: it ended itself, or was asked to (SIGTERM, SIGINT, SIGHUP). crash: any other signal,
+ * SIGKILL included: whoever sent it, what was being served is gone.
  */
 static const char *kind_of_end(const struct proc *q, int sig, bool core)
 {
@@ -128,7 +130,8 @@ static const char *kind_of_end(const struct proc *q, int sig, bool core)
 	return "crash";
 }
 
-/* A signal was sent and explains the end: the same that killed it, or a polite one not long before. */
+/* A signal was sent and explains the end: the same that killed it, or a polite one not long before.
+ */
 static bool has_killer(const struct proc *q, int sig, uint64_t ts)
 {
 	const struct killer *k = &q->killer;
@@ -161,7 +164,8 @@ static void put_killer(struct origin *o, const struct killer *k, struct record *
 	record_json(r, "exit.killed_by", b->p, b->len);
 }
 
-static void put_in_flight(const struct proc *q, bool oom, const char *text, size_t n, struct record *r)
+static void put_in_flight(const struct proc *q, bool oom, const char *text, size_t n,
+			  struct record *r)
 {
 	bool service = !q->p.in_flight && q->p.service && q->p.service->in_flight;
 

@@ -9,7 +9,8 @@
 
 enum { TARGET_ATTACH = 1, TARGET_DETACH = 2 }; /* ev_text.kind of EV_TARGET (bpf/event.h) */
 
-/* ---- strings and objects ----------------------------------------------------------------------- */
+/* ---- strings and objects -----------------------------------------------------------------------
+ */
 
 void set_string(char **s, const char *p, size_t n, size_t max)
 {
@@ -130,7 +131,8 @@ struct proc *proc_make(struct origin *o, uint32_t tgid, uint64_t start, uint64_t
 
 	if (q && same_start(q->p.start, start)) {
 		/* The kernel's value is finer than one in ticks. */
-		if (start && (!q->p.start || !(q->p.start % START_SLACK_NS)) && q->p.start != start) {
+		if (start && (!q->p.start || !(q->p.start % START_SLACK_NS)) &&
+		    q->p.start != start) {
 			q->p.start = start;
 			q->created = 0;
 			proc_scope_render(o, q);
@@ -146,7 +148,8 @@ struct proc *proc_make(struct origin *o, uint32_t tgid, uint64_t start, uint64_t
 	return proc_new(o, tgid, start, ts);
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 static void take_life(struct proc *q, const struct event *ev)
 {
@@ -191,7 +194,8 @@ static void on_fork(struct origin *o, const struct event *ev)
 		if (parent->p.pod_uid)
 			set_string(&q->p.pod_uid, parent->p.pod_uid, strlen(parent->p.pod_uid), 36);
 		if (parent->p.pod_name)
-			set_string(&q->p.pod_name, parent->p.pod_name, strlen(parent->p.pod_name), 253);
+			set_string(&q->p.pod_name, parent->p.pod_name, strlen(parent->p.pod_name),
+				   253);
 		q->memory_limit = parent->memory_limit;
 	}
 	if (!q->args && parent->args) {
@@ -382,7 +386,8 @@ void origin_on_event(struct origin *o, const struct event *ev, const char *in_fl
 	}
 }
 
-/* ---- for the other rooms ----------------------------------------------------------------------- */
+/* ---- for the other rooms -----------------------------------------------------------------------
+ */
 
 struct process *origin_process(struct origin *o, uint32_t tgid, uint64_t start)
 {

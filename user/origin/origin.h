@@ -38,7 +38,8 @@ struct process {
 	uint64_t seen_ts; /* monotonic ns of the event that showed it first */
 	bool target, gone;
 	bool crashed; /* gone by a crash or the OOM killer: what it had open stays unfinished */
-	unsigned pins; /* open exchanges that point here: kept by the exchange room; not freed while > 0 */
+	unsigned pins; /* open exchanges that point here: kept by the exchange room; not freed while
+			  > 0 */
 	unsigned in_flight; /* server exchanges open now: kept by the exchange room */
 	char comm[17];
 	char *exe, *cgroup_path, *container_id, *pod_uid, *pod_name;
@@ -55,7 +56,8 @@ void origin_free(struct origin *o);
  * the JSON array of what the service had open (exchange_in_flight), else NULL.
  */
 void origin_on_event(struct origin *o, const struct event *ev, const char *in_flight, size_t n);
-/* The process, made on first sight if need be (never NULL but when memory is out). start 0: whoever has the tgid. */
+/* The process, made on first sight if need be (never NULL but when memory is out). start 0: whoever
+ * has the tgid. */
 struct process *origin_process(struct origin *o, uint32_t tgid, uint64_t start);
 /* Known process or NULL; makes none. */
 struct process *origin_find(const struct origin *o, uint32_t tgid);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* origin_priv.h - what the files of this room share: the tables and what is remembered of a process. */
+/* origin_priv.h - what the files of this room share: the tables and what is remembered of a
+ * process. */
 #ifndef ORIGIN_ORIGIN_PRIV_H
 #define ORIGIN_ORIGIN_PRIV_H
 
@@ -126,7 +127,8 @@ void config_release_held(struct origin *o, struct proc *q);
 
 /* lifecycle.c */
 void lifecycle_pending(struct origin *o, struct proc *q); /* emit the attach or start that waits */
-void lifecycle_simple(struct origin *o, struct proc *q, const char *event, uint64_t ts, uint64_t ordinal);
+void lifecycle_simple(struct origin *o, struct proc *q, const char *event, uint64_t ts,
+		      uint64_t ordinal);
 void lifecycle_listen(struct origin *o, struct proc *q, const struct event *ev);
 void lifecycle_exit(struct origin *o, struct proc *q, const struct event *ev, const char *in_flight,
 		    size_t n);

@@ -12,18 +12,25 @@
 #define MAX_TAGS 64
 
 /* Names that records use themselves: an attribute may not pass for one of them. */
-static const char *const own_keys[] = { "ts", "type", "id", "seq", "tags", "body", "api", "duration",
-					"severity", "summary", "template", "anomaly", "features",
-					"evidence", "metrics", "feature", "detector", "threshold",
-					"effect", "state", "reference", "window", "examples",
-					"recommendation", "in_flight" };
-static const char *const own_prefixes[] = { "run.",	 "boot.",    "host.",	 "process.", "container.id",
-					    "k8s.pod.uid", "k8s.pod.name", "service.name", "service.instance.",
-					    "exchange.", "config.",  "lifecycle.", "exit.",  "oom.",
-					    "log.",	 "metric.",  "drift.",	 "alert.",   "http.",
-					    "url.",	 "network.", "client.",	 "server.",  "tls.",
-					    "rpc.",	 "request.", "response.", "token.",  "stall.",
-					    "slow.",	 "model.",   "thread.",	 "trace_",   "span_" };
+static const char *const own_keys[] = { "ts",        "type",      "id",       "seq",
+					"tags",      "body",      "api",      "duration",
+					"severity",  "summary",   "template", "anomaly",
+					"features",  "evidence",  "metrics",  "feature",
+					"detector",  "threshold", "effect",   "state",
+					"reference", "window",    "examples", "recommendation",
+					"in_flight" };
+static const char *const own_prefixes[] = { "run.",         "boot.",        "host.",
+					    "process.",     "container.id", "k8s.pod.uid",
+					    "k8s.pod.name", "service.name", "service.instance.",
+					    "exchange.",    "config.",      "lifecycle.",
+					    "exit.",        "oom.",         "log.",
+					    "metric.",      "drift.",       "alert.",
+					    "http.",        "url.",         "network.",
+					    "client.",      "server.",      "tls.",
+					    "rpc.",         "request.",     "response.",
+					    "token.",       "stall.",       "slow.",
+					    "model.",       "thread.",      "trace_",
+					    "span_" };
 
 static bool is_own(const char *key)
 {
@@ -131,7 +138,8 @@ static void render_tags(struct origin *o, const char *const *tags)
 
 		/* Of the same key twice the last one counts, as on any command line. */
 		for (size_t k = i + 1; tags[k]; k++)
-			again |= !strncmp(tags[k], tags[i], n) && (tags[k][n] == '=' || !tags[k][n]);
+			again |=
+				!strncmp(tags[k], tags[i], n) && (tags[k][n] == '=' || !tags[k][n]);
 		if (again)
 			continue;
 		json_keyn(&o->tags, tags[i], n);

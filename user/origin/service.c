@@ -20,11 +20,13 @@ struct interpreter {
 static const struct interpreter interpreters[] = {
 	{ "python", LANG_PYTHON, " -W -X --check-hash-based-pycs " },
 	{ "pypy", LANG_PYTHON, " -W -X --jit " },
-	{ "node", LANG_NODE, " -r --require --import --loader --experimental-loader -C --conditions " },
+	{ "node", LANG_NODE,
+	  " -r --require --import --loader --experimental-loader -C --conditions " },
 	{ "nodejs", LANG_NODE, " -r --require --import --loader --experimental-loader -C " },
 	{ "bun", LANG_NODE, " -r --preload " },
-	{ "java", LANG_JAVA, " -cp -classpath --class-path -p --module-path --add-modules --add-opens "
-			     "--add-exports --add-reads " },
+	{ "java", LANG_JAVA,
+	  " -cp -classpath --class-path -p --module-path --add-modules --add-opens "
+	  "--add-exports --add-reads " },
 	{ "sh", LANG_SHELL, " -o " },
 	{ "bash", LANG_SHELL, " -o -O --rcfile --init-file " },
 	{ "dash", LANG_SHELL, " -o " },
@@ -37,9 +39,9 @@ static const struct interpreter interpreters[] = {
 
 /* Programs that only start another one. */
 static const char *const wrappers[] = {
-	"sudo",	 "su",	     "timeout",	  "env",    "nice",	"ionice",  "nohup", "setsid", "stdbuf",
-	"tini",	 "dumb-init", "catatonit", "setpriv", "numactl", "taskset", "runuser", "gosu", "doas",
-	"xargs", "strace",   "unshare",	  "chroot", "systemd-run",
+	"sudo",   "su",   "timeout",   "env",       "nice",    "ionice",  "nohup",       "setsid",
+	"stdbuf", "tini", "dumb-init", "catatonit", "setpriv", "numactl", "taskset",     "runuser",
+	"gosu",   "doas", "xargs",     "strace",    "unshare", "chroot",  "systemd-run",
 };
 
 /* Programs that are named after what they serve. */
@@ -187,7 +189,8 @@ static struct text model_name(struct text t)
 	return t.n && (t.p[0] == '/' || t.p[0] == '.') ? base_name(t) : t;
 }
 
-static bool find_model(const struct launcher *l, const char *const *arg, size_t n, struct text *model)
+static bool find_model(const struct launcher *l, const char *const *arg, size_t n,
+		       struct text *model)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < 3 && l->option[k]; k++) {
@@ -232,8 +235,8 @@ static void launch_name(const struct launcher *l, const char *const *arg, size_t
 			return;
 		}
 	/* gunicorn also takes a bare module; it then is the last word. */
-	if (n && arg[n - 1][0] != '-' && (n == 1 || arg[n - 2][0] != '-') && is_name(arg[n - 1][0]) &&
-	    !is_digit(arg[n - 1][0]))
+	if (n && arg[n - 1][0] != '-' && (n == 1 || arg[n - 2][0] != '-') &&
+	    is_name(arg[n - 1][0]) && !is_digit(arg[n - 1][0]))
 		put(out, text_of(arg[n - 1]));
 	else
 		put(out, text_of(l->name));
@@ -241,8 +244,8 @@ static void launch_name(const struct launcher *l, const char *const *arg, size_t
 
 static void script_name(const char *const *arg, size_t n, char out[SERVICE_NAME_MAX])
 {
-	static const char *const suffix[] = { ".py",  ".pyc", ".pyz", ".mjs", ".cjs", ".js",
-					      ".ts",  ".sh",  ".rb",  ".pl",  ".php", NULL };
+	static const char *const suffix[] = { ".py", ".pyc", ".pyz", ".mjs", ".cjs", ".js",
+					      ".ts", ".sh",  ".rb",  ".pl",  ".php", NULL };
 	struct text path = text_of(arg[0]), t = strip(base_name(path), suffix);
 	const struct launcher *l = find_launcher(t);
 
@@ -384,10 +387,10 @@ bool service_derive(const struct service_facts *f, char out[SERVICE_NAME_MAX])
 	if (f->argc && title_name(f->argv[0], out))
 		return true;
 	/* The path of the file decides; a login shell's argv[0] is "-bash". */
-	program = base_name(text_of(f->exe && f->exe[0]	    ? f->exe :
-				    f->argc && f->argv[0][0] ? f->argv[0] :
-				    f->comm && f->comm[0]    ? f->comm :
-							       "unknown"));
+	program = base_name(text_of(f->exe && f->exe[0]        ? f->exe
+				    : f->argc && f->argv[0][0] ? f->argv[0]
+				    : f->comm && f->comm[0]    ? f->comm
+							       : "unknown"));
 	in = find_interpreter(program);
 	if (in) {
 		if (interpreted_name(in, f->argv, f->argc, out))

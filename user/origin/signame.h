@@ -5,7 +5,8 @@
 
 #define SIGNAME_MAX 16
 
-/* SIGSEGV, SIGRTMIN+3, SIG32; text that lives in buf or forever. NULL for no signal of Linux (1…64). */
+/* SIGSEGV, SIGRTMIN+3, SIG32; text that lives in buf or forever. NULL for no signal of Linux
+ * (1…64). */
 const char *signame(int sig, char buf[SIGNAME_MAX]);
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Boot, pid and start of the root name one instance in the world; written like a UUID (version 8). */
+/* Boot, pid and start of the root name one instance in the world; written like a UUID (version 8).
+ */
 static void make_instance(const struct origin *o, struct svc *s)
 {
 	static const char hex[] = "0123456789abcdef";
