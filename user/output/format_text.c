@@ -334,7 +334,7 @@ static enum colour colour_of(const struct cell *c, const struct record *r, const
 {
 	if (c->flags & CELL_IF_NOT_ZERO)
 		return COLOUR_ALARM;
-	if (c->style == STYLE_STATUS && kv) {
+	if (c->style == STYLE_STATUS) {
 		uint64_t status = kv_number(kv);
 
 		return status >= 500 ? COLOUR_RED : status >= 400 ? COLOUR_YELLOW : COLOUR_GREEN;
@@ -410,21 +410,33 @@ static bool is_shown(const struct cell *c, const struct record *r, const struct 
 	return c->style != STYLE_ITEMS || kv->type != KV_JSON || json_items(kv->s.p, kv->s.n) != 0;
 }
 
+static size_t columns(const char *label)
+{
+	size_t n = 0;
+
+	for (; *label; label++)
+		n += ((unsigned char)*label & 0xc0) != 0x80; /* not the inside of a character */
+	return n;
+}
+
 static void put_cell(struct text_state *t, struct buf *out, const struct cell *c,
 		     const struct record *r)
 {
 	const struct kv *kv = record_find(r, c->key);
-	enum colour colour = t->colours ? colour_of(c, r, kv) : COLOUR_NONE;
-	size_t at, width = 0;
+	enum colour colour = t->colours && kv ? colour_of(c, r, kv) : COLOUR_NONE;
+	size_t at, width;
 
 	if (!is_shown(c, r, kv))
 		return;
 	pad(out, 2);
+	if (!kv) {
+		pad(out, columns(c->label) + c->width);
+		return;
+	}
 	buf_puts(out, c->label);
 	at = out->len;
 	buf_puts(out, colour_on[colour]);
-	if (kv)
-		width = put_value(out, c, r, kv);
+	width = put_value(out, c, r, kv);
 	if (colour != COLOUR_NONE)
 		buf_puts(out, COLOUR_OFF);
 	if (width < c->width && !out->overflow) {

@@ -9,10 +9,13 @@
 /* v / unit with three significant digits, v < 1000 * unit. */
 static void three_digits(struct buf *b, uint64_t v, uint64_t unit)
 {
-	uint64_t whole = v / unit, rest = v % unit;
-	/* A remainder of large units loses nothing that three digits would show. */
-	uint64_t hundredths = (uint64_t)((double)rest * 100.0 / (double)unit);
+	uint64_t whole = v / unit, rest = v % unit, hundredths;
 
+	while (unit > (uint64_t)1 << 50) { /* so that the product fits */
+		unit >>= 10;
+		rest >>= 10;
+	}
+	hundredths = rest * 100 / unit;
 	buf_u64(b, whole);
 	if (whole >= 100)
 		return;
