@@ -28,6 +28,7 @@ typedef long long __ev_s64;
 
 #define EV_VERSION 1
 #define EV_COMM_LEN 16
+#define EV_NODENAME_LEN 68 /* 64 and a NUL at most */
 #define EV_PATH_LEN 256 /* exe path as the kernel saw it at exec; longer ones are cut */
 #define EV_COPY_MAX 65536u /* most payload bytes that one call's record can carry */
 #define EV_MAX_LEN (EV_COPY_MAX + 1024u)
@@ -92,7 +93,12 @@ struct ev_hdr {
 	__ev_u8 source; /* enum ev_source */
 	__ev_u32 flags; /* enum ev_flag */
 	__ev_u32 cpu;
-	__ev_u64 cpu_seq; /* per CPU and ring; advances also when the reserve fails: a hole is a loss */
+	/*
+	 * Per CPU and series; advances also when the reserve fails: a hole is a loss. The top byte names
+	 * the series, which is 0 but for EV_STATE and EV_SIGNAL: those can interrupt the others and each
+	 * other, and count by nesting depth. 0: made by user space or an iterator.
+	 */
+	__ev_u64 cpu_seq;
 	__ev_u64 ts; /* CLOCK_MONOTONIC ns, end of the call */
 	__ev_u32 tgid; /* in the host's pid namespace */
 	__ev_u32 tid;
@@ -149,7 +155,7 @@ struct ev_conn {
 };
 
 struct ev_state {
-	struct ev_hdr h; /* tgid 0 where the change was made by nobody in particular */
+	struct ev_hdr h; /* tgid: the target whose close, shutdown or death it was; 0: peer or timer */
 	__ev_u64 inode; /* 0: unknown */
 	__ev_u64 sk;
 	__ev_u16 old_state;
@@ -179,6 +185,16 @@ struct ev_life {
 	__ev_u64 oom_total_vm; /* EV_OOM where the kernel tells: KiB; else 0 */
 	__ev_u64 oom_rss;
 	char path[EV_PATH_LEN]; /* EV_EXEC: file name given to execve; else empty */
+};
+
+/*
+ * Behind the end (h.len) of EV_FORK, EV_EXEC, EV_EXIT, EV_OOM and EV_TASK as they come from the
+ * kernel: for the agent's own use, cut off before the record goes into the stream.
+ */
+struct ev_life_extra {
+	__ev_u64 jiffies;
+	__ev_u32 view_pid; /* number in the agent's pid namespace: its name in /proc; 0: not visible */
+	char nodename[EV_NODENAME_LEN]; /* of its UTS namespace */
 };
 
 struct ev_signal {
@@ -247,6 +263,7 @@ _Static_assert(sizeof(struct ev_conn) == 264, "layout of ev_conn");
 _Static_assert(sizeof(struct ev_state) == 96, "layout of ev_state");
 _Static_assert(sizeof(struct ev_close) == 72, "layout of ev_close");
 _Static_assert(sizeof(struct ev_life) == 376, "layout of ev_life");
+_Static_assert(sizeof(struct ev_life_extra) == 80, "layout of ev_life_extra");
 _Static_assert(sizeof(struct ev_signal) == 88, "layout of ev_signal");
 _Static_assert(sizeof(struct ev_clock) == 72, "layout of ev_clock");
 _Static_assert(sizeof(struct ev_text) == 64, "layout of ev_text");

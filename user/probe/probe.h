@@ -16,11 +16,16 @@
 #include "capture/capture.h"
 
 struct probe_opts {
-	const uint32_t *pids; size_t n_pids;
-	const char *const *comms; size_t n_comms; /* globs */
-	const char *const *exes; size_t n_exes; /* globs on the resolved path */
-	const uint16_t *ports; size_t n_ports;
-	const char *const *cgroups; size_t n_cgroups; /* paths */
+	const uint32_t *pids;
+	size_t n_pids;
+	const char *const *comms;
+	size_t n_comms; /* globs */
+	const char *const *exes;
+	size_t n_exes; /* globs on the resolved path */
+	const uint16_t *ports;
+	size_t n_ports;
+	const char *const *cgroups;
+	size_t n_cgroups; /* paths */
 	char *const *cmd; /* -- CMD ARGS…, NULL-terminated, or NULL */
 	size_t ring_bytes; /* data ring; rounded up to a power of two of pages */
 	uint32_t copy_head, copy_tail; /* bytes copied of one call */
@@ -44,10 +49,10 @@ void probe_meta(const struct probe *p, struct capture_meta *m);
  */
 int probe_start(struct probe *p, probe_fn fn, void *ctx, struct err *e);
 /*
- * Wait up to timeout_ms or until a ring passes its threshold, then one drain. Order: a life record is
- * handed on when the data ring has been consumed up to the record's data_pos (bpf/event.h): after all
- * data that precedes it and before all that follows. Adds clock, counter and snapshot records when due.
- * Returns 0, or -errno.
+ * Wait up to timeout_ms or until a ring passes its threshold, then one drain. Order: a life record
+ * is handed on when the data ring has been consumed up to the record's data_pos (bpf/event.h):
+ * after all data that precedes it and before all that follows. Adds clock, counter and snapshot
+ * records when due. Returns 0, or -errno.
  */
 int probe_poll(struct probe *p, unsigned timeout_ms, probe_fn fn, void *ctx);
 /* Ask probe_poll to return soon; safe in a signal handler. */
@@ -67,7 +72,8 @@ struct check {
 	char detail[200];
 	char mend[200];
 };
-/* Fills at most max rows, returns how many; loads and attaches every program for a moment when it may. */
+/* Fills at most max rows, returns how many; loads and attaches every program for a moment when it
+ * may. */
 size_t probe_check(struct check *row, size_t max);
 
 #endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * socket.bpf.c - TCP sockets that are known: arrival of bytes, state changes, destruction. All by
+ * address of the socket, never by the current task: most of this runs in softirq on top of anybody.
+ */
+#include "filter.bpf.h"
+#include "sock.bpf.h"
+#include "submit.bpf.h"
+
+/* ---- arrival
+ * -------------------------------------------------------------------------------------- */
+/* Written under the socket's lock. A stamp whose bytes were not read yet stays; newer ones wait. */
+static __always_inline void stamp_arrival(struct stream *s, const struct sock *sk)
+{
+	const struct tcp_sock *tp = (const void *)sk;
+	__u32 nxt = BPF_CORE_READ(tp, rcv_nxt);
+	__u32 copied = BPF_CORE_READ(tp, copied_seq);
+	struct stamp *st = &s->stamp[s->stamps & (STREAM_STAMPS - 1)];
+	__u32 from = s->flags & STREAM_RCV_KNOWN ? s->rcv_nxt : copied;
+
+	if (from == nxt)
+		return;
+	s->rcv_nxt = nxt;
+	s->flags |= STREAM_RCV_KNOWN;
+	if (st->ts && (__s32)(st->to - copied) > 0)
+		return;
+	st->ts = bpf_ktime_get_ns();
+	st->from = from;
+	st->to = nxt;
+	s->stamps++;
+}
+
+/* From 6.3. */
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(on_data_ready, const struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct stream *s = bpf_map_lookup_elem(&socks, &key);
+	struct stream fresh = {};
+	struct port_key k;
+	__u32 family;
+
+	if (s) {
+		stamp_arrival(s, sk);
+		return 0;
+	}
+	/* Not accepted yet, but it came to a port where a target listens? */
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if ((family != AF_INET && family != AF_INET6) ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (sk_state(sk) == TCP_LISTEN)
+		return 0;
+	k.port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	k.netns = sk_netns(sk);
+	if (!bpf_map_lookup_elem(&listen_ports, &k))
+		return 0;
+	fresh.sk = key;
+	fresh.fd = -1;
+	fresh.flags = STREAM_BASED; /* somebody else sent the SYN */
+	bpf_map_update_elem(&socks, &key, &fresh, BPF_NOEXIST);
+	s = bpf_map_lookup_elem(&socks, &key);
+	if (s)
+		stamp_arrival(s, sk);
+	return 0;
+}
+
+/* ---- state
+ * ---------------------------------------------------------------------------------------- */
+/*
+ * Did the owner do it, by close(2), shutdown(2) or its death? Then current is the owner. Else it
+ * was the peer or a timer, and current is whoever was interrupted.
+ */
+static __always_inline bool by_owner(const struct sock *sk, __u32 new)
+{
+	return new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK ||
+	       (new == TCP_CLOSE && !BPF_CORE_READ(sk, sk_err));
+}
+
+static __always_inline void tell_state(struct stream *s, const struct sock *sk, __u16 old,
+				       __u16 new, bool owner)
+{
+	struct cpu_state *cs = cpu_state_get();
+	struct positions p = {};
+	struct ev_count *count;
+	struct ev_state *r;
+	__u64 seq, pid_tgid;
+	struct target *t;
+
+	if (!cs)
+		return;
+	if (new == EV_STATE_DESTROY && s->flags &STREAM_CLOSED) {
+		/* SO_LINGER 0 resets the socket's counters between CLOSE and here; reads go on. */
+		tcp_rx_position(sk, &p);
+		if (p.rx - s->rx_pos > 1u << 30)
+			p.rx = s->rx_pos;
+		p.tx = s->tx_pos;
+	} else if (s->flags & STREAM_COUNTED) {
+		p.rx = s->count[EV_READ];
+		p.tx = s->count[EV_WRITE];
+	} else {
+		tcp_positions(sk, s, &p);
+	}
+	s->rx_pos = p.rx;
+	s->tx_pos = p.tx;
+
+	count = &cs->counts.kind[EV_COUNT_STATE];
+	seq = nested_enter(cs, cs->nested_data_seq);
+	r = bpf_ringbuf_reserve(&data_ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost(count, EV_LOST_RING_FULL, true);
+		goto out;
+	}
+	hdr_fill(&r->h, EV_STATE, sizeof(*r), s->flags & STREAM_COUNTED ? EV_F_COUNTED : 0, seq);
+	pid_tgid = owner ? bpf_get_current_pid_tgid() : 0;
+	t = owner ? target_get(pid_tgid >> 32) : NULL;
+	hdr_who(&r->h, bpf_ktime_get_ns(), t ? pid_tgid : 0, t ? t->start : 0);
+	r->inode = s->inode;
+	r->sk = (__u64)sk;
+	r->old_state = old;
+	r->new_state = new;
+	r->pad = 0;
+	r->rx_pos = p.rx;
+	r->tx_pos = p.tx;
+	bpf_ringbuf_submit(r, data_wake());
+	count_sent(count, true);
+out:
+	nested_leave(cs);
+}
+
+/* A process that is no target (yet) starts to listen: user space compares the port. */
+static __always_inline void tell_listen(const struct sock *sk)
+{
+	struct cpu_state *cs = cpu_state_get();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct ev_conn *c;
+	__u64 seq;
+
+	if (!cs || target_get(pid_tgid >> 32))
+		return; /* a target's own call tells it with the descriptor */
+	seq = nested_enter(cs, cs->nested_life_seq);
+	c = bpf_ringbuf_reserve(&life_ring, sizeof(*c), 0);
+	if (c) {
+		__builtin_memset(c, 0, sizeof(*c));
+		hdr_fill(&c->h, EV_LISTEN, sizeof(*c), 0, seq);
+		hdr_who(&c->h, bpf_ktime_get_ns(), pid_tgid,
+			task_start((void *)bpf_get_current_task()));
+		c->fd = -1;
+		conn_endpoints(c, sk, EV_PROTO_TCP);
+		c->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+		bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
+		count_sent(&cs->counts.kind[EV_COUNT_LIFE], true);
+	} else {
+		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_RING_FULL, true);
+	}
+	nested_leave(cs);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_set_state, const struct sock *sk, const int old, const int new)
+{
+	__u64 key = (__u64)sk;
+	struct stream *s;
+
+	if (new == TCP_LISTEN) {
+		if (watch_listen)
+			tell_listen(sk);
+		return 0;
+	}
+	s = bpf_map_lookup_elem(&socks, &key);
+	if (!s)
+		return 0;
+	if (s->flags & STREAM_ANNOUNCED && old != new) /* shutdown, then close: FIN_WAIT1 twice */
+		tell_state(s, sk, old, new, by_owner(sk, new));
+	/* The FIN is queued after this. */
+	if (new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK)
+		s->flags |= STREAM_FIN_SENT;
+	if (new == TCP_CLOSE)
+		s->flags |= STREAM_CLOSED;
+	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(on_destroy, struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct stream *s = bpf_map_lookup_elem(&socks, &key);
+
+	if (!s)
+		return 0;
+	if (s->flags & STREAM_ANNOUNCED)
+		tell_state(s, sk, sk_state(sk), EV_STATE_DESTROY, false);
+	bpf_map_delete_elem(&socks, &key);
+	return 0;
+}
