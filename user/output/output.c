@@ -18,8 +18,12 @@ static const char *const format_later[] = { "prom", "otlp" };
 #define GATHER_NS 50000000ull /* after the first record of a pause it waits that long for more */
 #define SECOND_NS \
 	1000000000ull /* between attempts that fail, and of silence before it is worth a word */
+#define SAY_AGAIN_NS (10 * SECOND_NS) /* between words about an output that is merely slow */
 #define KEEP_CAP \
 	((size_t)1 << 20) /* a larger buffer is given back after the stall that needed it */
+
+#define SPILL_BYTES \
+	((size_t)256 << 10) /* to render the record that turns out not to fit any more */
 
 /*
  * Two buffers: records are rendered into `fill` by the caller, under the lock, which the writer
@@ -48,7 +52,8 @@ struct output {
 	/* the writer's own */
 	struct sink sink;
 	struct buf active;
-	uint64_t lost_before; /* lost records when the trouble began that is being spoken of */
+	uint64_t lost_said; /* lost records that a diagnostic has told of */
+	uint64_t next_say_ns;
 	bool error_said, stall_said;
 };
 
@@ -86,21 +91,32 @@ static void wait_until(struct output *o, uint64_t ns)
 
 static void on_written(struct output *o, const char *p, size_t n)
 {
-	uint64_t lost;
-
 	pthread_mutex_lock(&o->lock);
 	o->stats.records += count_lines(p, n);
 	o->stats.bytes += n;
-	o->stats.error = 0;
-	lost = o->stats.lost_records - o->lost_before;
-	o->lost_before = o->stats.lost_records;
 	pthread_mutex_unlock(&o->lock);
-	if (o->error_said)
-		warn_print("output %s: works again; %llu records were lost", o->spec,
-			   (unsigned long long)lost);
-	else if (o->stall_said)
-		warn_print("output %s: the reader goes on; %llu records were lost", o->spec,
-			   (unsigned long long)lost);
+}
+
+/*
+ * Everything that waited is written: trouble is over, and what it cost can be said. (Some of it
+ * written would be no sign: a full disk has room for half a line again and again.)
+ */
+static void on_drained(struct output *o)
+{
+	uint64_t lost, now = now_ns();
+	const char *why = o->error_said   ? "works again"
+			  : o->stall_said ? "its reader goes on"
+					  : "more comes than can be written";
+
+	pthread_mutex_lock(&o->lock);
+	o->stats.error = 0;
+	lost = o->stats.lost_records - o->lost_said;
+	pthread_mutex_unlock(&o->lock);
+	if (!o->error_said && !o->stall_said && (!lost || now < o->next_say_ns))
+		return;
+	warn_print("output %s: %s; %llu records were lost", o->spec, why, (unsigned long long)lost);
+	o->lost_said += lost;
+	o->next_say_ns = now + SAY_AGAIN_NS;
 	o->error_said = o->stall_said = false;
 }
 
@@ -110,7 +126,7 @@ static void on_stall(struct output *o)
 	bool losing;
 
 	pthread_mutex_lock(&o->lock);
-	losing = o->stats.lost_records > o->lost_before;
+	losing = o->stats.lost_records > o->lost_said;
 	pthread_mutex_unlock(&o->lock);
 	if (losing && !o->stall_said)
 		warn_print("output %s: its reader has stalled; records are lost and counted",
@@ -202,6 +218,8 @@ static size_t write_active(struct output *o)
 		if (w < 0 && !give_up)
 			reopen_if_due(o);
 	}
+	if (done && done == o->active.len)
+		on_drained(o);
 	return done;
 }
 
@@ -356,7 +374,8 @@ struct output *output_open(const char *spec, bool blocking, size_t queue_max, st
 	}
 	o->spec = strdup(spec);
 	o->blocking = blocking;
-	o->queue_max = o->fill.max = o->active.max = queue_max;
+	o->queue_max = queue_max;
+	o->fill.max = o->active.max = queue_max + SPILL_BYTES;
 	o->wake_bytes = queue_max / 2 < WAKE_BYTES ? queue_max / 2 : WAKE_BYTES;
 	o->format = format;
 	if (format->open)
