@@ -97,17 +97,28 @@ static void call_init(struct h1_call *x, struct conn *c, enum direction d, const
 		h->req_dir = c->role == CONN_SERVER ? DIR_READ : DIR_WRITE;
 }
 
-/* A connection met late: was its first response one to HEAD? Then it has no body, and the next
- * begins. */
+/*
+ * The response in work is to a request that nobody saw: was that HEAD? Then there is no body, and
+ * what stands where it should begin is the next response.
+ */
 static bool was_head(const struct h1_call *x, const uint8_t *p, size_t n)
 {
 	const struct h1_dir *dir = x->dir;
 	int status, minor;
 
-	return dir->late && dir->open && dir->empty && x->h->fifo_len && x->call_start &&
-	       (dir->state == H1_BODY_LENGTH || dir->state == H1_BODY_CLOSE ||
-		dir->state == H1_CHUNK_SIZE) &&
-	       n >= 13 && h1_parse_status(p, n, &status, &minor);
+	if (!dir->open || !dir->late || !x->call_start)
+		return false;
+	switch (dir->state) {
+	case H1_BODY_CLOSE:
+		if (h1_parse_status(p, n, &status, &minor))
+			return true;
+		/* fall through */
+	case H1_BODY_LENGTH:
+	case H1_CHUNK_SIZE:
+		return dir->empty && n >= 3 && h1_status_prefix(p, n) != PROTO_NO;
+	default:
+		return false;
+	}
 }
 
 static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const uint8_t *p, size_t n,
@@ -134,7 +145,7 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 	dir->mid_call = false;
 	if (was_head(&x, p, n)) {
 		h1_end_response(&x, dir->last_ts);
-		dir->state = H1_START;
+		dir->state = H1_SEEK;
 	}
 	while (n) {
 		size_t k;

@@ -64,6 +64,9 @@ struct h1_field {
  * and a blank were there.
  */
 enum proto_verdict h1_request_prefix(const uint8_t *p, size_t n, bool strict);
+/* A method that is in use: behind a gap "ST /x HTTP/1.1" is the rest of a request line, no method
+ * ST. */
+bool h1_method_known(const char *p, size_t n);
 enum proto_verdict h1_status_prefix(const uint8_t *p, size_t n);
 /* YES: a request line. MAYBE: a method and something that is no HTTP/1 request line (flagged). */
 enum proto_verdict h1_parse_request(const uint8_t *p, size_t n, struct h1_request_line *r);
@@ -134,7 +137,7 @@ struct h1_dir {
 		      out */
 	bool late; /* response whose request was not seen */
 	bool interim; /* the last response head was a 1xx: the response itself is still to come */
-	bool empty; /* no byte of the body was seen or missed yet */
+	bool empty; /* no byte of the body was seen yet */
 	bool digits,
 		cr; /* chunk size: a digit was there; it is over (then: the last byte was CR) */
 	bool mid_call; /* the last thing was a planned gap: the bytes that follow may be the same

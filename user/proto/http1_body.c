@@ -227,7 +227,6 @@ void h1_emit_gap(struct h1_call *x, struct h1_dir *dir, enum msg_kind mk, uint64
 	m.body.p = NULL;
 	m.body.n = n;
 	m.body.gap = kind;
-	dir->empty = false;
 	h1_emit(x, dir, &m, pos);
 }
 

@@ -134,6 +134,20 @@ enum proto_verdict h1_request_prefix(const uint8_t *p, size_t n, bool strict)
 	return PROTO_YES;
 }
 
+bool h1_method_known(const char *p, size_t n)
+{
+	static const char *const known[] = {
+		"GET",     "POST",  "PUT",   "DELETE", "PATCH",    "HEAD",      "OPTIONS",
+		"CONNECT", "TRACE", "QUERY", "PURGE",  "PROPFIND", "PROPPATCH", "MKCOL",
+		"COPY",    "MOVE",  "LOCK",  "UNLOCK", "REPORT",   "SEARCH",
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i]) == n && !memcmp(known[i], p, n))
+			return true;
+	return false;
+}
+
 enum proto_verdict h1_status_prefix(const uint8_t *p, size_t n)
 {
 	size_t m = n < 7 ? n : 7;

@@ -146,6 +146,18 @@ uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind)
 	struct h1_dir *req = x->dir, *res = h1_response_dir(h);
 	uint32_t an = 0;
 
+	/*
+	 * The response to a request that nobody saw may have been one to HEAD, and its length mean
+	 * nothing. A new request says that it is over. (If the client pipelines after all, the rest
+	 * of one body is passed over; a length that is believed in vain would cost all that
+	 * follows.)
+	 */
+	if (res->open && res->late && !res->interim && res->state != H1_DEAD) {
+		h1_end_response(x, res->last_ts);
+		h1_line_drop(res);
+		res->state = H1_SEEK;
+		res->seek = H1_SEEK_IDLE;
+	}
 	if (res->gap && !direction_change(x))
 		kind = H1_UNSURE;
 	if (req->gap && h->fifo_len)

@@ -22,7 +22,7 @@ static enum proto_verdict prefix(const struct h1_call *x, const uint8_t *p, size
 	if (x->h->req_dir == (int)x->d)
 		return h1_request_prefix(p, n, strict(x));
 	status = h1_status_prefix(p, n);
-	if (x->h->req_dir >= 0 || status == PROTO_YES)
+	if (x->h->req_dir >= 0 || status != PROTO_NO)
 		return status;
 	return h1_request_prefix(p, n, true);
 }
@@ -135,7 +135,8 @@ static bool start_line(struct h1_call *x, const struct chunk *first, uint64_t po
 		return false;
 	v = h1_parse_request(p, n, &r);
 	if (v == PROTO_NO ||
-	    (is_strict && (v == PROTO_MAYBE || r.anomalies & H1_BIT(H1_AN_BAD_TARGET))))
+	    (is_strict && (v == PROTO_MAYBE || r.anomalies & H1_BIT(H1_AN_BAD_TARGET))) ||
+	    (x->dir->state == H1_SEEK && !h1_method_known(r.method, r.method_len)))
 		return false;
 	x->h->req_dir = (int8_t)x->d;
 	x->dir->head_len = (uint32_t)n + 1;
@@ -309,7 +310,7 @@ static bool may_resume(const struct h1_call *x)
 size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 {
 	struct h1_dir *dir = x->dir;
-	size_t k;
+	size_t k, empty = 0;
 
 	if (!x->call_start)
 		return garbage(x, pos, p, n);
@@ -324,16 +325,24 @@ size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 		if (dir->state != H1_SEEK)
 			return 0;
 	}
-	k = fresh_start(x, pos, p, n);
+	/* empty lines before a start line, or the line end of a chunk whose data was not seen */
+	while (empty < n && (p[empty] == '\r' || p[empty] == '\n'))
+		empty++;
+	if (empty == n)
+		return garbage(x, pos, p, n);
+	k = fresh_start(x, pos + empty, p + empty, n - empty);
 	if (k)
-		return k;
-	if (may_resume(x) && h1_chunk_plausible(p, n)) {
+		return empty + k;
+	if (may_resume(x) && (empty == 0 || empty == 2) &&
+	    h1_chunk_plausible(p + empty, n - empty)) {
+		if (empty)
+			pass_over(x, pos, p, empty);
 		x->h->resyncs++;
 		dir->state = H1_CHUNK_SIZE;
 		dir->seek = H1_SEEK_IDLE;
 		dir->left = 0;
 		dir->digits = dir->cr = false;
-		return 0;
+		return empty;
 	}
 	return garbage(x, pos, p, n);
 }
