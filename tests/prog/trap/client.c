@@ -126,6 +126,7 @@ bool client_send_bytes(struct client *c, const char *p, size_t n, size_t piece)
 			return false;
 		p += sent;
 		n -= (size_t)sent;
+		c->wire_out += (uint64_t)sent;
 	}
 	return true;
 }
@@ -204,6 +205,7 @@ static bool fill(struct client *c, struct client_reply *r)
 	}
 	r->last_byte_ns = arrival(&m);
 	c->have += (size_t)got;
+	c->wire_in += (uint64_t)got;
 	return true;
 }
 

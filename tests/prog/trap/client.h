@@ -26,6 +26,7 @@ struct client {
 	int port; /* our end's; 0 for unix */
 	char *in;
 	size_t at, have;
+	uint64_t wire_out, wire_in; /* bytes, framing included */
 };
 
 struct client_call {

@@ -70,6 +70,8 @@ static void receive(struct load *l, struct slot *s)
 
 static int run(struct load *l)
 {
+	unsigned long long out = 0, in = 0;
+
 	for (unsigned i = 0; i < l->connections; i++) {
 		l->slot[i].client = client_open(&l->setup, l->where);
 		if (l->slot[i].client == NULL) {
@@ -89,8 +91,13 @@ static int run(struct load *l)
 			if (l->poll[i].revents != 0 && l->slot[i].busy)
 				receive(l, &l->slot[i]);
 	}
-	for (unsigned i = 0; i < l->connections; i++)
+	for (unsigned i = 0; i < l->connections; i++) {
+		out += l->slot[i].client->wire_out;
+		in += l->slot[i].client->wire_in;
 		client_close(l->slot[i].client, false);
+	}
+	if (l->setup.truth != NULL)
+		fprintf(l->setup.truth, "wire\t%llu\t%llu\n", out, in);
 	return l->broken > 0 || l->done < l->requests;
 }
 
