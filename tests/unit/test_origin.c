@@ -116,6 +116,7 @@ static void text(struct world *w, enum event_type type, uint32_t tgid, uint64_t 
 	origin_on_event(w->o, &ev, NULL, 0);
 }
 
+/* Something made it a target just now. */
 static void attach(struct world *w, uint32_t tgid, uint64_t ts)
 {
 	text(w, EVENT_TARGET, tgid, ts, 1, "");
@@ -131,6 +132,13 @@ static void life(struct world *w, enum event_type type, uint32_t tgid, uint32_t 
 	snprintf(ev.life.comm, sizeof(ev.life.comm), "%s", comm);
 	snprintf(ev.life.path, sizeof(ev.life.path), "%s", path);
 	origin_on_event(w->o, &ev, NULL, 0);
+}
+
+/* Found by a scan. */
+static void scan(struct world *w, uint32_t tgid, uint32_t ppid, uint64_t ts)
+{
+	life(w, EVENT_TASK, tgid, ppid, ts, "task", "");
+	attach(w, tgid, ts);
 }
 
 static void ends(struct world *w, uint32_t tgid, uint64_t ts, int code, const char *in_flight)
@@ -207,7 +215,7 @@ static void attach_and_snapshot(void **state)
 	(void)state;
 	clock_pair(w, 1 * SEC);
 	text(w, EVENT_HOST, 0, 2 * SEC, 0, HOST);
-	attach(w, 40, 50 * SEC);
+	scan(w, 40, 0, 50 * SEC);
 	assert_int_equal(w->n, 1); /* the attach waits for its snapshot */
 	text(w, EVENT_PROC, 40, 51 * SEC, 0, PROC_UVICORN);
 	assert_int_equal(w->n, 3);
@@ -271,14 +279,14 @@ static void attach_without_snapshot_is_told_in_time(void **state)
 
 	(void)state;
 	clock_pair(w, 1);
-	attach(w, 42, 50 * SEC);
-	attach(w, 41, 50 * SEC);
+	scan(w, 42, 0, 50 * SEC);
+	scan(w, 41, 0, 50 * SEC);
 	assert_int_equal(w->n, 0);
 	clock_pair(w, 60 * SEC);
 	assert_int_equal(w->n, 2);
 	expect(w, 0, "\"process.pid\":41");
 	expect(w, 1, "\"process.pid\":42");
-	attach(w, 43, 61 * SEC);
+	scan(w, 43, 0, 61 * SEC);
 	assert_non_null(origin_process(w->o, 43, start_of(43)));
 	assert_int_equal(w->n, 3);
 	world_free(w);
@@ -291,7 +299,7 @@ static void damaged_snapshots_say_nothing(void **state)
 	char *cut;
 
 	(void)state;
-	attach(w, 40, 1);
+	scan(w, 40, 0, 1);
 	for (size_t n = 0; n < strlen(whole); n++) {
 		cut = strndup(whole, n);
 		assert_non_null(cut);
@@ -366,6 +374,40 @@ static void targets_found_late_start(void **state)
 	world_free(w);
 }
 
+/* What user space saw of an exec stands before the kernel's record of it. */
+static void exec_after_its_snapshot_is_a_start(void **state)
+{
+	struct world *w = world_new("r", NULL, NULL, NULL);
+
+	(void)state;
+	clock_pair(w, 1);
+	attach(w, 40, 51 * SEC);
+	text(w, EVENT_PROC, 40, 52 * SEC, 0, PROC_UVICORN);
+	listens(w, 40, 900, 8000, 52 * SEC, true);
+	assert_int_equal(w->n, 0);
+	assert_string_equal(origin_find(w->o, 40)->service->name, "app:app");
+	life(w, EVENT_EXEC, 40, 1, 50 * SEC, "uvicorn", "/v/bin/uvicorn");
+	assert_int_equal(w->n, 2);
+	expect(w, 0, "\"ts\":\"2023-11-14T22:14:10.000000000Z\",\"lifecycle.event\":\"start\"");
+	expect(w, 0, "\"service.name\":\"app:app\"");
+	expect(w, 0, "\"process.executable.path\":\"/usr/bin/python3.11\"");
+	expect(w, 1, "\"config.kind\":\"process\"");
+	/* Anything else next: it was attached to, by a port or so. */
+	attach(w, 41, 53 * SEC);
+	text(w, EVENT_PROC, 41, 53 * SEC, 0, PROC_UVICORN);
+	assert_int_equal(w->n, 2);
+	clock_pair(w, 54 * SEC);
+	assert_int_equal(w->n, 4);
+	expect(w, 2, "\"lifecycle.event\":\"attach\"");
+	expect(w, 3, "\"config.kind\":\"process\"");
+	/* Or its first bytes. */
+	attach(w, 42, 55 * SEC);
+	text(w, EVENT_PROC, 42, 55 * SEC, 0, PROC_UVICORN);
+	origin_process(w->o, 42, start_of(42));
+	assert_int_equal(w->n, 6);
+	world_free(w);
+}
+
 static void trees_are_services(void **state)
 {
 	struct world *w = world_new("r", NULL, NULL, NULL);
@@ -421,7 +463,7 @@ static void wrappers_take_their_childs_name(void **state)
 
 	(void)state;
 	clock_pair(w, 1);
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	text(w, EVENT_PROC, 40, 41 * SEC, 0,
 	     "{\"exe\":\"/usr/bin/dash\",\"argv\":[\"sh\",\"-c\",\"uvicorn app:app; true\"]}");
 	assert_string_equal(origin_find(w->o, 40)->service->name, "dash");
@@ -470,7 +512,7 @@ static void ends_are_told_apart(void **state)
 		struct process *p;
 
 		clock_pair(w, 1);
-		attach(w, 40, 41 * SEC);
+		scan(w, 40, 0, 41 * SEC);
 		p = origin_process(w->o, 40, start_of(40));
 		p->in_flight = 1;
 		if (end[i].sent)
@@ -510,7 +552,7 @@ static void engines_die_with_the_services_requests(void **state)
 
 	(void)state;
 	clock_pair(w, 1);
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	life(w, EVENT_FORK, 42, 40, 42 * SEC, "engine", "");
 	origin_find(w->o, 40)->in_flight = 1;
 	origin_find(w->o, 40)->service->in_flight = 1;
@@ -526,7 +568,7 @@ static void killers_have_an_exe_when_known(void **state)
 
 	(void)state;
 	clock_pair(w, 1);
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	life(w, EVENT_EXEC, 7, 1, 42 * SEC, "killer7", "/usr/bin/killer7");
 	send_signal(w, 7, 40, SIGKILL, 0, 43 * SEC);
 	/* What the target sends to itself, and a stranger's signal to a stranger, do not count. */
@@ -545,7 +587,7 @@ static void listen_ready_detach(void **state)
 
 	(void)state;
 	clock_pair(w, 1);
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	listens(w, 40, 900, 8000, 42 * SEC, false);
 	listens(w, 40, 900, 8000, 43 * SEC, false); /* asyncio listens twice */
 	listens(w, 40, 901, 8001, 44 * SEC, true); /* was there before */
@@ -575,7 +617,7 @@ static void containers_and_pods(void **state)
 	struct world *w = world_new("r", NULL, NULL, NULL);
 
 	(void)state;
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	text(w, EVENT_PROC, 40, 41 * SEC, 0, proc);
 	expect(w, 0,
 	       "\"container.id\":"
@@ -587,7 +629,7 @@ static void containers_and_pods(void **state)
 	life(w, EVENT_FORK, 42, 40, 42 * SEC, "app", "");
 	expect(w, 2, "\"k8s.pod.name\":\"rank-0\"");
 	/* A node name is no pod name outside of a pod. */
-	attach(w, 50, 51 * SEC);
+	scan(w, 50, 0, 51 * SEC);
 	text(w, EVENT_PROC, 50, 51 * SEC, 0, PROC_UVICORN);
 	expect_not(w, 3, "k8s.pod.name");
 	world_free(w);
@@ -609,13 +651,13 @@ static void given_names_tags_and_attributes(void **state)
 	expect_not(w, 0, "evil");
 	expect_not(w, 0, "bad key");
 	expect_not(w, 0, "\"type\"");
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	text(w, EVENT_PROC, 40, 41 * SEC, 0, PROC_UVICORN);
 	expect(w, 1, "\"service.name\":\"shop\"");
 	world_free(w);
 	/* --service wins over the attribute. */
 	w = world_new("r", "mine", NULL, "service.name=shop");
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	text(w, EVENT_PROC, 40, 41 * SEC, 0, PROC_UVICORN);
 	expect(w, 0, "\"service.name\":\"mine\"");
 	world_free(w);
@@ -626,7 +668,7 @@ static void script(struct world *w, uint64_t shift)
 {
 	clock_pair(w, 1 * SEC + shift);
 	text(w, EVENT_HOST, 0, 2 * SEC + shift, 0, HOST);
-	attach(w, 40, 50 * SEC + shift);
+	scan(w, 40, 0, 50 * SEC + shift);
 	text(w, EVENT_PROC, 40, 51 * SEC + shift, 0, PROC_UVICORN);
 	listens(w, 40, 900, 8000, 52 * SEC + shift, false);
 	listens(w, 40, 901, 8001, 52 * SEC + shift, false);
@@ -668,7 +710,7 @@ static void pids_are_reused(void **state)
 
 	(void)state;
 	clock_pair(w, 1);
-	attach(w, 40, 41 * SEC);
+	scan(w, 40, 0, 41 * SEC);
 	old = origin_process(w->o, 40, start_of(40));
 	old->pins++;
 	new = origin_process(w->o, 40, start_of(40) + 5 * SEC);
@@ -702,6 +744,7 @@ int main(void)
 		cmocka_unit_test(attach_without_snapshot_is_told_in_time),
 		cmocka_unit_test(damaged_snapshots_say_nothing),
 		cmocka_unit_test(targets_found_late_start),
+		cmocka_unit_test(exec_after_its_snapshot_is_a_start),
 		cmocka_unit_test(trees_are_services),
 		cmocka_unit_test(wrappers_take_their_childs_name),
 		cmocka_unit_test(ends_are_told_apart),

@@ -195,7 +195,10 @@ static bool put_named(struct origin *o, struct facts *f, const struct named *nm,
 	size_t at;
 
 	if (nm->number) {
-		if (t->type == JSON_NUM && t->num >= 0 && t->num < 0x1p63)
+		/* cgroups spell "no limit" so */
+		if (t->type == JSON_STR && t->n == 3 && !memcmp(t->p, "max", 3))
+			*(uint64_t *)field = UINT64_MAX;
+		else if (t->type == JSON_NUM && t->num >= 0 && t->num < 0x1p63)
 			*(uint64_t *)field = (uint64_t)t->num;
 		return false;
 	}
@@ -339,7 +342,7 @@ static void take_facts(struct origin *o, struct proc *q, struct facts *f)
 	}
 	if (q->p.pod_uid && node)
 		set_string(&q->p.pod_name, node, strlen(node), 253);
-	if (f->ppid && f->ppid <= UINT32_MAX)
+	if (f->ppid && f->ppid < UINT32_MAX)
 		q->p.ppid = (uint32_t)f->ppid;
 	q->memory_limit = f->memory_limit;
 	if (f->argc) {
@@ -368,13 +371,16 @@ static void hold(struct proc *q, const char *text, size_t n, uint64_t ts)
 
 void config_on_proc(struct origin *o, struct proc *q, const char *text, size_t n, uint64_t ts)
 {
+	const bool wait = !q->p.target || o->expecting == q;
 	struct facts f = { 0 };
+	const bool ok = rewrite(o, text, n, &f);
 
-	if (!q->p.target) {
+	if (ok && wait) {
+		/* Who it is can be told at once: others may speak of it. */
+		take_facts(o, q, &f);
+		proc_scope_render(o, q);
 		hold(q, text, n, ts);
-		return;
-	}
-	if (rewrite(o, text, n, &f)) {
+	} else if (ok) {
 		const bool news = is_news(o, q->config);
 
 		take_facts(o, q, &f);

@@ -181,15 +181,22 @@ static void put_in_flight(const struct proc *q, bool oom, const char *text, size
 	record_cstr(r, "in_flight.scope", service ? "service" : "process");
 }
 
-/* The kernel's victim record names no scope; a limit that is not there can only mean the host. */
+/*
+ * The kernel's victim record names no scope. Without any limit it can only have been the host; a
+ * victim that filled nine tenths of its limit ran into that. In between nothing is said.
+ */
 static void put_oom(const struct proc *q, struct record *r)
 {
-	if (q->memory_limit == UINT64_MAX)
+	const uint64_t used = q->oom_rss * 1024, limit = q->memory_limit;
+
+	if (limit == UINT64_MAX)
 		record_cstr(r, "oom.scope", "host");
-	else if (q->memory_limit)
-		record_u64(r, "oom.limit", q->memory_limit);
-	if (q->oom_rss)
-		record_u64(r, "oom.usage", q->oom_rss * 1024);
+	else if (limit && used >= limit - limit / 10)
+		record_cstr(r, "oom.scope", "cgroup");
+	if (limit && limit != UINT64_MAX)
+		record_u64(r, "oom.limit", limit);
+	if (used)
+		record_u64(r, "oom.usage", used);
 }
 
 void lifecycle_exit(struct origin *o, struct proc *q, const struct event *ev, const char *in_flight,

@@ -41,6 +41,8 @@ static void proc_free(struct origin *o, struct proc *q)
 	lru_remove(&q->p.lru);
 	if (q->p.gone)
 		o->n_gone--;
+	if (o->expecting == q)
+		o->expecting = NULL;
 	tree_leave(q);
 	scope_free(&q->p.scope);
 	free(q->p.exe);
@@ -56,10 +58,10 @@ static void proc_free(struct origin *o, struct proc *q)
 }
 
 /* Oldest that nobody holds, or NULL. */
-static struct proc *oldest(struct lru *l)
+static struct proc *oldest(struct lru *l, bool targets_too)
 {
 	for (struct lru_node *n = l->head.next; n != &l->head; n = n->next)
-		if (!of_lru(n)->p.pins)
+		if (!of_lru(n)->p.pins && (targets_too || !of_lru(n)->p.target))
 			return of_lru(n);
 	return NULL;
 }
@@ -73,7 +75,7 @@ static void bury(struct origin *o, struct proc *q)
 	q->p.gone = true;
 	lru_touch(&o->gone, &q->p.lru);
 	if (++o->n_gone > MAX_GONE) {
-		old = oldest(&o->gone);
+		old = oldest(&o->gone, true);
 		if (old && old != q)
 			proc_free(o, old);
 	}
@@ -81,10 +83,12 @@ static void bury(struct origin *o, struct proc *q)
 
 static bool make_room(struct origin *o)
 {
-	struct proc *old = oldest(&o->gone);
+	struct proc *old = oldest(&o->gone, true);
 
 	if (!old)
-		old = oldest(&o->alive);
+		old = oldest(&o->alive, false);
+	if (!old)
+		old = oldest(&o->alive, true);
 	if (!old)
 		return false;
 	proc_free(o, old);
@@ -210,6 +214,28 @@ static void on_fork(struct origin *o, const struct event *ev)
 	config_release_held(o, q);
 }
 
+/*
+ * Nothing of what was expected came next, so it was a plain attach. Without a snapshot it goes on
+ * waiting for one.
+ */
+static void settle_expected(struct origin *o)
+{
+	struct proc *q = o->expecting;
+
+	o->expecting = NULL;
+	if (q)
+		config_release_held(o, q);
+}
+
+/* May this event stand between a new target and the exec that made it one? */
+static bool is_expected(const struct origin *o, const struct event *ev)
+{
+	const struct proc *q = o->expecting;
+
+	return q->p.tgid == ev->tgid && (ev->type == EVENT_PROC || ev->type == EVENT_EXEC ||
+					 (ev->type == EVENT_LISTEN && (ev->from_iter || ev->late)));
+}
+
 static void on_exec(struct origin *o, const struct event *ev)
 {
 	struct proc *q = proc_make(o, ev->tgid, ev->start, ev->ts);
@@ -238,6 +264,8 @@ static void on_exec(struct origin *o, const struct event *ev)
 		/* A target from its first instruction on: the exec is its start. */
 		q->pending = "start";
 		q->pending_ts = ev->ts;
+		if (o->expecting == q)
+			settle_expected(o);
 		return;
 	}
 	lifecycle_simple(o, q, "exec", ev->ts, q->execs);
@@ -245,6 +273,7 @@ static void on_exec(struct origin *o, const struct event *ev)
 
 static void on_target(struct origin *o, const struct event *ev)
 {
+	const bool known = proc_get(o, ev->tgid, ev->start);
 	struct proc *q;
 
 	if (ev->text.kind == TARGET_DETACH) {
@@ -265,7 +294,14 @@ static void on_target(struct origin *o, const struct event *ev)
 	q->pending = q->exec_ts ? "start" : "attach";
 	q->pending_ts = q->exec_ts ? q->exec_ts : ev->ts;
 	q->exec_ts = 0;
-	config_release_held(o, q);
+	/*
+	 * Found by a scan it was shown as a task before. Else something made it a target just now:
+	 * if that was its exec, the record of it follows.
+	 */
+	if (known)
+		config_release_held(o, q);
+	else
+		o->expecting = q;
 }
 
 static void on_proc(struct origin *o, const struct event *ev)
@@ -340,12 +376,15 @@ static void on_listen(struct origin *o, const struct event *ev)
 
 	if (!q || !q->p.target)
 		return;
-	lifecycle_pending(o, q);
+	if (!ev->from_iter && !ev->late)
+		lifecycle_pending(o, q);
 	lifecycle_listen(o, q, ev);
 }
 
 void origin_on_event(struct origin *o, const struct event *ev, const char *in_flight, size_t n)
 {
+	if (o->expecting && !is_expected(o, ev))
+		settle_expected(o);
 	switch (ev->type) {
 	case EVENT_TASK:
 		on_task(o, ev);
@@ -401,8 +440,11 @@ struct process *origin_process(struct origin *o, uint32_t tgid, uint64_t start)
 		tree_enter(o, q);
 		config_release_held(o, q);
 	}
-	if (q->pending)
+	if (q->pending) {
+		if (o->expecting == q)
+			settle_expected(o);
 		lifecycle_pending(o, q);
+	}
 	return &q->p;
 }
 

@@ -75,6 +75,7 @@ struct origin {
 	struct table procs; /* tgid -> struct proc */
 	struct lru alive, gone;
 	size_t n_gone;
+	struct proc *expecting; /* a new target whose exec may be the very next event about it */
 	struct clock_map clock;
 	struct scope host;
 	char *host_name, *host_id;
