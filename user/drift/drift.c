@@ -14,13 +14,16 @@
 /* Numbers kept while one service is learning: 3 MiB. 64 features of 4,096 exchanges. */
 #define LEARN_VALUES ((uint64_t)262144)
 
+#define MAX_SAID 400 /* bytes of the list of features that are not watched */
+
 struct service {
 	char *name;
 	uint64_t exchanges;
 	uint64_t learn_since; /* realtime ns */
 	struct profile_builder *builder; /* while learning */
-	struct watch *watch[PROFILE_MAX_FEATURES];
+	struct watch *watch[2 * PROFILE_MAX_FEATURES];
 	unsigned n;
+	unsigned others; /* of them: not in the baseline; at most PROFILE_MAX_FEATURES */
 	unsigned next; /* exchanges have their features in the same order: the likely next one */
 	struct strtab by_name;
 	struct watch
@@ -119,7 +122,7 @@ static struct service *service_new(struct drift *d, const char *name, uint64_t t
 
 	if (!s)
 		return NULL;
-	strtab_init(&s->by_name, PROFILE_MAX_FEATURES);
+	strtab_init(&s->by_name, 2 * PROFILE_MAX_FEATURES);
 	s->name = strdup(name);
 	if (d->o.learn)
 		s->builder =
@@ -200,12 +203,22 @@ static bool claim(struct drift *d, struct service *s, struct watch *w, const str
 	return true;
 }
 
+/* Names that anybody can send must not push out those of the baseline. */
+static bool has_room(const struct drift *d, const struct service *s, const struct feature_value *v)
+{
+	if (s->n == 2 * PROFILE_MAX_FEATURES)
+		return false;
+	if (s->others < PROFILE_MAX_FEATURES && (s->builder || d->o.baseline))
+		return true;
+	return d->o.baseline && profile_index(d->o.baseline, v->name, v->name_len) >= 0;
+}
+
 static struct watch *meet(struct drift *d, struct service *s, const struct drift_input *in,
 			  const struct feature_value *v)
 {
 	struct watch *w;
 
-	if (s->n == PROFILE_MAX_FEATURES || (!s->builder && !d->o.baseline))
+	if (!has_room(d, s, v))
 		return NULL;
 	w = watch_new(v->name, v->name_len);
 	if (!w)
@@ -217,6 +230,7 @@ static struct watch *meet(struct drift *d, struct service *s, const struct drift
 	s->watch[s->n++] = w;
 	if (claim(d, s, w, in))
 		return w;
+	s->others++;
 	w->ref_since = s->learn_since;
 	w->mode = s->builder ? WATCH_LEARNING : WATCH_IGNORED;
 	if (s->builder && v->kind == FEATURE_NUMERIC)
@@ -271,8 +285,9 @@ static void end_learning(struct drift *d, struct service *s, const struct drift_
 	if (!p)
 		warn_print("drift: %s: out of memory, no feature is watched", s->name);
 	else if (dropped.len)
-		warn_print("drift: %s: not watched, no data: %.*s", s->name, (int)dropped.len,
-			   dropped.p);
+		warn_print("drift: %s: not watched, no data: %.*s%s", s->name,
+			   (int)(dropped.len < MAX_SAID ? dropped.len : MAX_SAID), dropped.p,
+			   dropped.len < MAX_SAID ? "" : "…");
 	buf_free(&dropped);
 	profile_free(p);
 }
