@@ -14,7 +14,7 @@
 #include "base/err.h"
 
 #define HOOK_QUEUE 64
-#define HOOK_DRAIN_S 10 /* hook_free waits this long for what is queued */
+#define HOOK_DRAIN_S 5 /* hook_free waits this long for what is queued */
 
 struct hook;
 /* NULL and e for a command that cannot be split, is empty or is not found; timeout_s 0: 60. */
