@@ -115,18 +115,6 @@ static int on_end(struct capture_reader *r, const struct cap_record *rec)
 	return finish(r, 0);
 }
 
-/* A whole frame with a wrong checksum: one bad record if another frame or the end follows it. */
-static bool frame_holds(struct capture_reader *r, const struct cap_record *rec)
-{
-	const size_t next = sizeof(*rec) + rec->len;
-	uint32_t mark;
-
-	if (!want(r, next + sizeof(mark)))
-		return r->end - r->beg == next;
-	memcpy(&mark, r->p + r->beg + next, sizeof(mark));
-	return mark == CAP_MARK;
-}
-
 int capture_read(struct capture_reader *r, const void **raw, size_t *n)
 {
 	struct capture_damage *d = &r->damage;
@@ -151,20 +139,11 @@ int capture_read(struct capture_reader *r, const void **raw, size_t *n)
 			r->beg = r->end;
 			return finish(r, d->records || d->bad_records || d->skipped_types ? -1 : 0);
 		case FOUND_NOTHING:
+		case FOUND_BAD_CRC:
+			/* The length may be the damage: sound records may lie inside this one. */
 			d->bad_records += !astray;
 			astray = true;
 			seek_mark(r);
-			break;
-		case FOUND_BAD_CRC:
-			d->bad_records += !astray;
-			if (frame_holds(r, &rec)) {
-				d->bytes_skipped += sizeof(rec) + rec.len;
-				r->beg += sizeof(rec) + rec.len;
-				astray = false;
-			} else {
-				astray = true;
-				seek_mark(r);
-			}
 			break;
 		case FOUND_RECORD:
 			if (rec.type == CAP_END)

@@ -50,6 +50,12 @@ static void omitted_to_lost(struct conn_table *t, struct stream *s, uint64_t n)
 	t->stats.lost += n;
 }
 
+/* Nothing comes after an end, whatever a thread's record that is late by a little says. */
+static bool is_heard(const struct entry *e, enum direction d)
+{
+	return !e->ended && !e->c.dir[d].eof;
+}
+
 static void give_gap(struct conn_table *t, struct entry *e, enum direction d, uint64_t n,
 		     enum gap_kind kind, const struct chunk *ch)
 {
@@ -59,7 +65,7 @@ static void give_gap(struct conn_table *t, struct entry *e, enum direction d, ui
 	if (!n)
 		return;
 	account(t, s, 0, kind == GAP_OMITTED ? n : 0, kind == GAP_LOST ? n : 0);
-	if (!e->ended)
+	if (is_heard(e, d))
 		t->sink.gap(t->sink.ctx, &e->c, d, pos, n, kind, ch);
 }
 
@@ -68,13 +74,14 @@ static void give_bytes(struct conn_table *t, struct entry *e, enum direction d, 
 {
 	struct stream *s = &e->c.dir[d];
 	const uint64_t pos = s->pos;
+	const bool heard = is_heard(e, d);
 
 	if (!n)
 		return;
-	/* After the end nobody looks at bytes any more: left out, not lost. */
-	account(t, s, e->ended ? 0 : n, e->ended ? n : 0, 0);
+	/* After its end nobody looks at bytes any more: left out, not lost. */
+	account(t, s, heard ? n : 0, heard ? 0 : n, 0);
 	s->last_ts = ch->ts;
-	if (!e->ended)
+	if (heard)
 		t->sink.bytes(t->sink.ctx, &e->c, d, pos, p, n, ch);
 }
 

@@ -137,11 +137,13 @@ static void recognised(struct proto_ctx *px, struct conn *c, enum direction d,
 	c->proto = NULL;
 	if (u->dir[!d].n && (!u->dir[d].n || u->dir[!d].ch.ts < u->dir[d].ch.ts))
 		first = !d;
-	for (int i = 0; i < 2 && c->proto_row == row; i++) {
+	for (int i = 0; i < 2; i++) {
 		enum direction k = i ? !first : first;
 
-		if (u->dir[k].n)
+		if (u->dir[k].n && c->proto_row == row)
 			row_bytes(px, c, k, u->dir[k].pos, u->dir[k].b, u->dir[k].n, &u->dir[k].ch);
+		else
+			px->stats.bytes_unknown += u->dir[k].n;
 	}
 	free(u);
 }
