@@ -14,11 +14,18 @@ enum payload_mode { PAYLOAD_NONE, PAYLOAD_FEATURES, PAYLOAD_REDACTED, PAYLOAD_RA
 
 struct redactor;
 /* rules: "NAME=REGEX" (POSIX extended), n of them; NULL and e filled on a bad one. */
-struct redactor *redactor_new(enum payload_mode mode, const char *const *rules, size_t n, struct err *e);
+struct redactor *redactor_new(enum payload_mode mode, const char *const *rules, size_t n,
+			      struct err *e);
 void redactor_free(struct redactor *r);
 enum payload_mode redactor_mode(const struct redactor *r);
+/* Key of redact_key_hash from a seed that replay knows too (run or host id); else a constant. */
+void redactor_set_hash_key(struct redactor *r, const void *seed, size_t n);
 
-/* Each appends to out the text of in with secrets replaced and returns how many were. */
+/*
+ * Each appends to out the text of in with secrets replaced and returns how many were. The mode
+ * plays no part: who wants raw text does not call. in may be cut at its end: half a secret there
+ * counts.
+ */
 unsigned redact_text(const struct redactor *r, struct buf *out, const char *p, size_t n);
 /* A JSON body, also a cut one (head or tail of a sample): values of secret-looking keys whatever
  * they hold, and every pattern of redact_text inside strings. Stays valid JSON if it was. */
@@ -35,7 +42,8 @@ unsigned redact_arg(const struct redactor *r, struct buf *out, const char *prev,
 unsigned redact_env(const struct redactor *r, struct buf *out, const char *name, const char *value);
 /* True if a JSON key, query parameter, header or variable of that name holds a secret. */
 bool redact_key_is_secret(const char *p, size_t n);
-/* True if a header of that name (any case) may leave the program at all (the allow-list of SPEC 2). */
+/* True if a header of that name (any case) may leave the program at all (the allow-list of SPEC 2).
+ */
 bool redact_header_allowed(const char *p, size_t n);
 /* True if a header carries an API key or token: authorization, x-api-key, api-key, cookie, ... */
 bool redact_header_is_credential(const char *p, size_t n);
