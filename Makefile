@@ -86,7 +86,7 @@ FUZZ     := $(FUZZ_SRC:%.c=$(BUILD)-fuzz/%)
 
 ##@ Build
 all: $(BIN) ## build the program (build/ARCH/modelsnoop; ./modelsnoop links to it)
-	$(Q)[ "$(ARCH)$(STATIC)$(SAN)" != "$(HOST_ARCH)" ] || ln -sfn $(BIN) build/modelsnoop
+	$(Q)[ "$(ARCH)$(STATIC)$(SAN)" != "$(HOST_ARCH)" ] || ln -sfn $(FLAVOUR)/modelsnoop build/modelsnoop
 
 $(BUILD)/%.bpf.o: %.bpf.c
 	$(call say,BPF,$<)
