@@ -103,6 +103,37 @@ static char *put_multi(char *d, const uint8_t **p, size_t n)
 	return d;
 }
 
+/* The byte at *p, which cannot go into a string as it is, and what belongs to it: at most 6 bytes
+ * out. */
+static char *put_special(char *d, const uint8_t **p, size_t n)
+{
+	uint8_t e = esc[**p];
+
+	if (e == 'm')
+		return put_multi(d, p, n);
+	if (e == 'u')
+		return put_u00(d, *(*p)++);
+	*d++ = '\\';
+	*d++ = (char)e;
+	(*p)++;
+	return d;
+}
+
+/* The n bytes at p, 0 < n < 8, filled up with blanks. */
+static inline uint64_t load_part(const uint8_t *p, size_t n)
+{
+	uint64_t v = ONES * ' ' << (8 * n);
+
+	if (n >= 4) {
+		uint32_t lo, hi;
+
+		memcpy(&lo, p, 4);
+		memcpy(&hi, p + n - 4, 4); /* they overlap in equal bytes */
+		return v | lo | (uint64_t)hi << (8 * (n - 4));
+	}
+	return v | p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
+}
+
 /* More than one step of put_escaped writes. */
 #define STEP_OUT 16
 
@@ -120,35 +151,19 @@ static void put_escaped(struct buf *b, const uint8_t *p, size_t n)
 			return;
 		stop = d + room - STEP_OUT;
 		while (p < end && d <= stop) {
-			uint8_t e;
+			size_t left = (size_t)(end - p), clean = left < 8 ? left : 8;
+			uint64_t v = left < 8 ? load_part(p, left) : load64(p), m;
 
-			if (end - p >= 8) {
-				uint64_t v = load64(p), m;
-
-				m = ((v - ONES * 0x20) | ((v ^ ONES * '"') - ONES) |
-				     ((v ^ ONES * '\\') - ONES) | ((v ^ ONES * 0x7f) - ONES) | v) &
-				    HIGHS;
-				memcpy(d, p, 8);
-				if (!m) {
-					d += 8;
-					p += 8;
-					continue;
-				}
-				d += __builtin_ctzll(m) >> 3;
-				p += __builtin_ctzll(m) >> 3;
-			}
-			e = esc[*p];
-			if (e == 0) {
-				*d++ = (char)*p++;
-			} else if (e == 'm') {
-				d = put_multi(d, &p, (size_t)(end - p));
-			} else if (e == 'u') {
-				d = put_u00(d, *p++);
-			} else {
-				*d++ = '\\';
-				*d++ = (char)e;
-				p++;
-			}
+			m = ((v - ONES * 0x20) | ((v ^ ONES * '"') - ONES) |
+			     ((v ^ ONES * '\\') - ONES) | ((v ^ ONES * 0x7f) - ONES) | v) &
+			    HIGHS;
+			memcpy(d, &v, 8);
+			if (m)
+				clean = (size_t)__builtin_ctzll(m) >> 3;
+			d += clean;
+			p += clean;
+			if (m)
+				d = put_special(d, &p, (size_t)(end - p));
 		}
 		b->len = (size_t)(d - b->p);
 	}
