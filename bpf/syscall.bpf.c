@@ -63,7 +63,7 @@ static __always_inline int transfer_msg(struct work *w, __u8 dir)
 		/* Bytes were moved, but where they lie cannot be read. */
 		transfer_buf(w, dir, w->arg[2]);
 		w->t.buf = 0;
-		w->t.want = ~0ull >> 1;
+		w->t.want = w->ret > 0 ? w->ret : 1;
 		return transfer_record();
 	}
 	transfer_iov(w, dir, m->iov, m->iovlen);
@@ -132,7 +132,7 @@ static __always_inline int transfer_unseen(struct work *w, __s32 fd, __u8 dir)
 		return 0;
 	transfer_buf(w, dir, 0);
 	w->t.omitted = 1;
-	w->t.want = ~0ull >> 1;
+	w->t.want = 1; /* not 0: something was asked for */
 	return transfer_record();
 }
 
@@ -148,16 +148,18 @@ static __always_inline int conn_made(struct work *w, __s32 fd, __u32 conn_flags)
 	w->t.ret = 0;
 	if (fd_resolve() == EV_PROTO_NONE)
 		return 0;
-	if (w->ret < 0) { /* connect() in progress: told with its first bytes */
-		e.inode = w->inode;
-		e.sk = w->sk;
-		e.proto = w->proto;
-		s = stream_get(&e, &w->fresh);
-		if (s)
-			s->flags |= STREAM_CONNECTED | STREAM_BASED | STREAM_ACTIVE;
-		return 0;
-	}
-	return stream_announce();
+	e.inode = w->inode;
+	e.sk = w->sk;
+	e.proto = w->proto;
+	s = stream_get(&e, &w->fresh);
+	if (s && s->flags & STREAM_ANNOUNCED)
+		return 0; /* connect() once more, to learn the outcome */
+	if (w->ret >= 0)
+		return stream_announce();
+	/* In progress: told with its first bytes. */
+	if (s)
+		s->flags |= STREAM_CONNECTED | STREAM_BASED | STREAM_ACTIVE;
+	return 0;
 }
 
 static __always_inline int unix_close(struct cpu_state *cs, struct work *w, __u64 inode, __s32 how)
@@ -304,7 +306,7 @@ __noinline int call_dispatch(void)
 			return 0;
 		return transfer_mmsg();
 	case NR_sendfile:
-		if (w->ret <= 0)
+		if (w->ret <= 0 && w->ret != -EAGAIN)
 			return 0;
 		return transfer_unseen(w, w->arg[0], EV_WRITE);
 	case NR_splice:
