@@ -18,7 +18,7 @@ MODULES = ("test_traps", "test_servers", "test_lifecycle", "test_capture", "test
 def tests():
     for module in MODULES:
         found = importlib.import_module(module)
-        for name, function in vars(found).items():
+        for name, function in list(vars(found).items()):
             if name.startswith("test_"):
                 yield name[5:], function
 

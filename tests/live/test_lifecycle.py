@@ -65,10 +65,10 @@ def test_targets_started_later(context):
         port = context.port()
         monitor = context.monitor(*[a.format(port=port) for a in target], output=f"later-{number}.jsonl")
         truths = []
-        for _ in range(2):
+        for life in ("first", "second"):
             server, _ = context.trap_server(port)
             time.sleep(0.3)
-            truths += run_load(context, ("127.0.0.1", port), 200, 4)[0]
+            truths += run_load(context, ("127.0.0.1", port), 200, 4, name=life)[0]
             end(server)
         reconcile(monitor.stop(), truths)
 
@@ -101,7 +101,7 @@ def test_command(context):
     records = monitor.records()
     reconcile(records, truths)
     events = {r["lifecycle.event"] for r in of_type(records, "lifecycle")}
-    need({"exec", "listen", "ready", "exit"} <= events, f"lifecycle events are {sorted(events)}")
+    need({"start", "listen", "ready", "exit"} <= events, f"lifecycle events are {sorted(events)}")
     for script, want in (("exit 7", 7), ("kill -9 $$", 137), ("exit 0", 0)):
         m = context.monitor("--", "sh", "-c", script, output=f"cmd-{want}.jsonl", wait=False)
         need(m.process.wait(15) == want, f"`{script}`: exit status {m.process.returncode}, not {want}")

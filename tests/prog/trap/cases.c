@@ -25,6 +25,16 @@ void case_post(struct client *c, const char *name, const char *query, size_t bod
 	client_exchange(c, &q);
 }
 
+/* Many chunks in one long write, or by sendfile: what lies in the part that is not copied is not
+ * known. */
+static void ask_hidden(struct client *c, const char *name, const char *query)
+{
+	struct client_call q = { .query = query, .size_hidden = true };
+
+	client_path(&q, name);
+	client_exchange(c, &q);
+}
+
 struct client *case_open(struct client_setup *s, enum client_where where)
 {
 	struct client *c = client_open(s, where);
@@ -142,7 +152,7 @@ void case_pipelined(struct client_setup *s)
 	start = client_now();
 	client_send_bytes(c, text, n, 0);
 	for (int i = 0; i < 20; i++) {
-		r[i].first_send_ns = start;
+		r[i].first_send_ns = r[i].sent_ns = start;
 		r[i].sent = q[i].body;
 		client_receive(c, &q[i], &r[i]);
 		q[i].bounds = 1;
@@ -164,7 +174,6 @@ void case_messages(struct client_setup *s)
 		"frame=chunked&n=5000&ext=1&trailer=1",
 		"frame=chunked&n=0",
 		"frame=chunked&n=300&chunk=1",
-		"frame=chunked&n=200000&chunk=70000",
 		"pause=25&gap=25&n=3000",
 	};
 	struct client *c = case_open(s, CLIENT_V4);
@@ -178,6 +187,7 @@ void case_messages(struct client_setup *s)
 
 	for (size_t i = 0; i < sizeof(query) / sizeof(query[0]); i++)
 		case_ask(c, "messages", query[i]);
+	ask_hidden(c, "messages", "frame=chunked&n=200000&chunk=70000");
 	for (int i = 0; i < 3; i++) {
 		client_path(&head, "head");
 		client_exchange(c, &head);
@@ -203,7 +213,7 @@ void case_big(struct client_setup *s)
 
 	case_ask(c, "big", "n=10485760");
 	case_post(c, "big", NULL, 10 * MIB, 0);
-	case_ask(c, "big", "n=3000000&frame=chunked&chunk=100000");
+	ask_hidden(c, "big", "n=3000000&frame=chunked&chunk=100000");
 	case_ask(c, "big", NULL);
 	client_close(c, false);
 }
@@ -237,21 +247,30 @@ void case_reads(struct client_setup *s)
 
 void case_writes(struct client_setup *s)
 {
-	static const char *const how[] = { "plain",    "writev",   "sendmsg", "sendmmsg",
-					   "onebyte",  "sendfile", "splice",  "cold",
-					   "zerocopy", "partial",  "dup" };
+	static const struct {
+		const char *how;
+		bool hidden, slow;
+	} row[] = {
+		{ "plain", false, false },    { "writev", false, false },
+		{ "sendmsg", false, false },  { "sendmmsg", false, false },
+		{ "onebyte", false, true },   { "sendfile", true, false },
+		{ "splice", true, false },    { "cold", false, false },
+		{ "zerocopy", false, false }, { "partial", false, false },
+		{ "dup", false, false },
+	};
 	struct client *c = case_open(s, CLIENT_V4);
 
-	for (size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		char query[64], name[32];
 
-		snprintf(name, sizeof(name), "write-%s", how[i]);
-		snprintf(query, sizeof(query), "how=%s&n=333", how[i]);
+		snprintf(name, sizeof(name), "write-%s", row[i].how);
+		snprintf(query, sizeof(query), "how=%s&n=333", row[i].how);
 		case_ask(c, name, query);
-		snprintf(query, sizeof(query), "how=%s&n=3000&frame=chunked", how[i]);
-		case_ask(c, name, query);
-		snprintf(query, sizeof(query), "how=%s&n=700000", how[i]);
-		if (strcmp(how[i], "onebyte") != 0)
+		snprintf(query, sizeof(query), "how=%s&n=%s&frame=chunked", row[i].how,
+			 row[i].slow ? "300" : "3000");
+		(row[i].hidden ? ask_hidden : case_ask)(c, name, query);
+		snprintf(query, sizeof(query), "how=%s&n=700000", row[i].how);
+		if (!row[i].slow)
 			case_ask(c, name, query);
 	}
 	client_close(c, false);
@@ -278,7 +297,7 @@ void case_descriptors(struct client_setup *s)
 {
 	struct client *c = case_open(s, CLIENT_V4);
 
-	case_ask(c, "pass", "pass=1&n=400");
+	case_ask(c, "pass", "handover=1&n=400");
 	case_ask(c, "pass", NULL); /* in the process that it was passed to */
 	case_post(c, "pass", NULL, 2000, 0);
 	client_close(c, false);

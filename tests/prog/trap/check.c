@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define MAX_KEYS 200
+#define CHECKS "=?!~<>"
 
 struct span {
 	const char *p;
@@ -142,13 +143,15 @@ static bool one_of(const struct span *v, const char *choices)
 
 static bool passes(const struct line *l, const char *check)
 {
-	size_t n = strcspn(check, "=!~<>");
+	size_t n = strcspn(check, CHECKS);
 	const char *want = check + n + 1;
 	const struct span *v = get(l, check, n);
 
 	switch (check[n]) {
 	case '=':
 		return one_of(v, want);
+	case '?':
+		return v == NULL || one_of(v, want);
 	case '!':
 		return v == NULL;
 	case '~':
@@ -164,7 +167,7 @@ static bool passes(const struct line *l, const char *check)
 
 static void say_found(const struct line *l, const char *check)
 {
-	size_t n = strcspn(check, "=!~<>");
+	size_t n = strcspn(check, CHECKS);
 	const struct span *v = get(l, check, n);
 
 	if (v != NULL)

@@ -32,11 +32,14 @@ static int connect_to(const struct client_setup *s, enum client_where where)
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
 	struct sockaddr_un path = { .sun_family = AF_UNIX };
+	int room = 16 << 20;
 	int family = where == CLIENT_V6 ? AF_INET6 : where == CLIENT_UNIX ? AF_UNIX : AF_INET;
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), bad;
 
 	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v6.sin6_addr = in6addr_loopback;
+	/* So that bytes arrive when they were sent, not when we get round to reading. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	if (where == CLIENT_UNIX) {
 		snprintf(path.sun_path, sizeof(path.sun_path), "%s", s->unix_path);
 		bad = connect(fd, (struct sockaddr *)&path, sizeof(path));
@@ -163,22 +166,25 @@ static bool send_body(struct client *c, const struct client_call *q, struct clie
 /* ---- in -----------------------------------------------------------------------------------------
  */
 
-/* When the bytes came in: the stack's own stamp where the socket has one, so that a client that had
- * to wait for a CPU does not put its own delay on the server's account. */
-static uint64_t arrival(struct msghdr *m)
+/*
+ * When bytes came in: the stack's own stamp where the socket has one, so that a client that had to
+ * wait for a CPU does not put its own delay on the monitor's account.
+ */
+static void stamp(struct msghdr *m, struct client_reply *r)
 {
-	struct timespec real, mono, stamp;
+	struct timespec real, mono, in;
 
 	clock_gettime(CLOCK_REALTIME, &real);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
+	r->read_ns = (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
+	r->arrived_ns = r->read_ns;
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h != NULL; h = CMSG_NXTHDR(m, h)) {
 		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_TIMESTAMPNS)
 			continue;
-		memcpy(&stamp, CMSG_DATA(h), sizeof(stamp));
-		return (uint64_t)((mono.tv_sec - real.tv_sec + stamp.tv_sec) * 1000000000 +
-				  (mono.tv_nsec - real.tv_nsec + stamp.tv_nsec));
+		memcpy(&in, CMSG_DATA(h), sizeof(in));
+		r->arrived_ns -= (uint64_t)((real.tv_sec - in.tv_sec) * 1000000000 +
+					    (real.tv_nsec - in.tv_nsec));
 	}
-	return (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
 }
 
 static bool fill(struct client *c, struct client_reply *r)
@@ -203,7 +209,7 @@ static bool fill(struct client *c, struct client_reply *r)
 		r->end = true;
 		return false;
 	}
-	r->last_byte_ns = arrival(&m);
+	stamp(&m, r);
 	c->have += (size_t)got;
 	c->wire_in += (uint64_t)got;
 	return true;
@@ -328,6 +334,7 @@ bool client_send(struct client *c, const struct client_call *q, struct client_re
 	r->first_send_ns = client_now();
 	if (!client_send_bytes(c, head, n, q->piece))
 		return false;
+	r->sent_ns = client_now();
 	if (q->expect) {
 		if (!read_head(c, r, &h))
 			return false;
@@ -352,16 +359,17 @@ static void truth_times(const struct client *c, const struct client_call *q,
 			const struct client_reply *r)
 {
 	const struct client_setup *s = c->setup;
-	double ours = (double)(r->last_byte_ns - r->first_send_ns) / 1e9;
+	double read = (double)(r->read_ns - r->first_send_ns) / 1e9;
+	double arrived = (double)(r->arrived_ns - r->sent_ns) / 1e9;
 	double low = (double)s->low_ns / 1e9;
 
-	if (low < ours * s->low_share)
-		low = ours * s->low_share;
+	if (low < arrived * s->low_share)
+		low = arrived * s->low_share;
 	if (q->bounds >= 0)
 		fprintf(s->truth, "\tsocket.wait_time+duration<%.9f",
-			ours + (double)s->up_ns / 1e9);
+			read + (double)s->up_ns / 1e9);
 	if (q->bounds == 0 && c->where != CLIENT_UNIX) /* a unix socket does not tell its wait */
-		fprintf(s->truth, "\tsocket.wait_time+duration>%.9f", ours - low);
+		fprintf(s->truth, "\tsocket.wait_time+duration>%.9f", arrived - low);
 }
 
 void client_truth(const struct client *c, const struct client_call *q, const struct client_reply *r)
@@ -377,8 +385,8 @@ void client_truth(const struct client *c, const struct client_call *q, const str
 	if (q->reply != NULL)
 		fprintf(f, "\t%s", q->reply);
 	else if (r->status > 0)
-		fprintf(f, "\thttp.response.status_code=%d\thttp.response.body.size=%zu", r->status,
-			r->size);
+		fprintf(f, "\thttp.response.status_code=%d\thttp.response.body.size%s%zu",
+			r->status, q->size_hidden ? "?" : "=", r->size);
 	else
 		fprintf(f, "\thttp.response.status_code!");
 	if (q->query != NULL)

@@ -43,6 +43,7 @@ struct client_call {
 	/* the truth that the client cannot see for itself; NULL: by status */
 	const char *outcome;
 	const char *reply; /* checks of status and size that replace the exact ones */
+	bool size_hidden; /* the server writes chunks so that their sizes need not be seen */
 	int bounds; /* 0: both, 1: upper only, -1: none */
 };
 
@@ -52,7 +53,8 @@ struct client_reply {
 	size_t size; /* content bytes received */
 	size_t announced; /* Content-Length */
 	bool complete, end; /* whole; the connection ended */
-	uint64_t first_send_ns, last_byte_ns;
+	uint64_t first_send_ns, sent_ns; /* before and after the first send */
+	uint64_t arrived_ns, read_ns; /* the last byte: in our socket, and in our hands */
 	size_t sent; /* content bytes sent */
 };
 

@@ -87,6 +87,7 @@ void case_unread_body(struct client_setup *s)
 	client_path(&q, "unread");
 	r.first_send_ns = client_now();
 	client_send_bytes(c, head, client_head(&q, head, sizeof(head)), 0);
+	r.sent_ns = client_now();
 	client_receive(c, &q, &r);
 	client_truth(c, &q, &r);
 	client_close(c, false);

@@ -5,9 +5,9 @@
  *   trapserver load --port P | --unix PATH [--connections 32] [--requests 1000] [--name load]
  *                   [--query Q] [--body N] [--truth FILE] [--go FILE]
  *
- * Truth is a line for each request: path, status, request size, response size, first byte sent and
- * last byte received (monotonic ns), our port. With --go, connections are opened before that file
- * exists.
+ * Truth is a line for each request: path, status, request size, response size; when its first byte
+ * was sent, its last had arrived and was read (monotonic ns); our port. The last line is `wire`,
+ * bytes sent, bytes received. With --go, connections are opened before that file exists.
  */
 #include "client.h"
 #include "trap.h"
@@ -57,9 +57,11 @@ static void receive(struct load *l, struct slot *s)
 	l->done++;
 	l->broken += !r->complete;
 	if (l->setup.truth != NULL)
-		fprintf(l->setup.truth, "%s\t%d\t%zu\t%zu\t%llu\t%llu\t%d\n", s->call.path,
-			r->status, r->sent, r->size, (unsigned long long)r->first_send_ns,
-			(unsigned long long)r->last_byte_ns, s->client->port);
+		fprintf(l->setup.truth, "%s\t%d\t%zu\t%zu\t%llu\t%llu\t%llu\t%llu\t%d\n",
+			s->call.path, r->status, r->sent, r->size,
+			(unsigned long long)r->first_send_ns, (unsigned long long)r->sent_ns,
+			(unsigned long long)r->arrived_ns, (unsigned long long)r->read_ns,
+			s->client->port);
 	if (r->complete && !r->end) {
 		send_next(l, s);
 		return;

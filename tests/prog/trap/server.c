@@ -85,7 +85,7 @@ static bool one_request(struct trap_conn *c)
 		return false;
 	if (!trap_read_body(c, &q))
 		return false;
-	if (trap_param_num(&q, "pass", 0)) {
+	if (trap_param_num(&q, "handover", 0)) {
 		pass_on(c->fd, &q);
 		return false;
 	}
