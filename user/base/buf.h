@@ -26,7 +26,7 @@ static inline void buf_clear(struct buf *b)
 	b->overflow = false;
 }
 
-/* Make room for n more bytes; NULL (and overflow set) if that is not allowed. Does not change len. */
+/* Make room for n more bytes; NULL (and overflow set) if that is not allowed. len stays. */
 char *buf_grow(struct buf *b, size_t n);
 static inline char *buf_room(struct buf *b, size_t n)
 {
@@ -55,9 +55,9 @@ void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
 /* Decimal integers. */
 void buf_u64(struct buf *b, uint64_t v);
 void buf_i64(struct buf *b, int64_t v);
-/* Shortest decimal that reads back as the same double, JSON syntax; NaN and infinities become null. */
+/* Shortest decimal that reads back as the same double; NaN and infinities become null. */
 void buf_f64(struct buf *b, double v);
-/* Nanoseconds as decimal seconds, exactly, trailing zeros cut: 1500000 -> 0.0015; negative allowed. */
+/* Nanoseconds as decimal seconds, exactly, trailing zeros cut: 1500000 -> 0.0015. */
 void buf_seconds(struct buf *b, int64_t ns);
 void buf_hex(struct buf *b, const void *src, size_t n);
 /* RFC 3339 UTC with nine decimals: 2026-11-24T22:13:14.123456789Z, from ns since the epoch. */

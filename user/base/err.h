@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* err.h - the one error type: what went wrong, why, how to mend it, and the exit status it leads to. */
+/* err.h - the one error type: what went wrong, why, how to mend it, and the exit status. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 

@@ -2,7 +2,7 @@
 /*
  * hash.h - SipHash-1-3 (Aumasson, Bernstein 2012) for tables keyed by bytes that others choose, and
  * a 128-bit digest for record ids. Ids are made from facts of the event alone, so they are keyed
- * with a constant; tables are keyed with a random seed (hash_seed_random), which never shows in any output.
+ * with a constant; tables are keyed with a random seed, which never shows in any output.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -14,7 +14,7 @@ uint64_t hash_bytes(const void *p, size_t n); /* seeded once per process, from g
 uint64_t hash_keyed(const uint64_t key[2], const void *p, size_t n); /* SipHash-1-3 */
 uint64_t hash_u64(uint64_t v); /* seeded mix of one integer */
 
-/* Incremental 128-bit digest for ids: feed fields, then finish. Same fields, same id, everywhere. */
+/* Incremental 128-bit digest for ids: feed fields, then finish. Same fields, same id. */
 struct id_hash {
 	uint64_t a, b;
 };

@@ -22,8 +22,9 @@ enum json_type {
 	JSON_FALSE,
 	JSON_NULL,
 	JSON_DONE, /* the document was complete (only white space follows, or nothing) */
-	JSON_CUT, /* the input ended inside the document; what was yielded stands. reader.off is where the
-		   * unfinished token begins (a string: its quote), or len if the cut fell between tokens */
+	JSON_CUT, /* the input ended inside the document; what was yielded stands. reader.off is
+		   * where the unfinished token begins (a string: its quote), or len if the cut fell
+		   * between tokens */
 	JSON_BAD, /* malformed at reader.off, or deeper than JSON_MAX_DEPTH */
 };
 
@@ -32,7 +33,7 @@ struct json_token {
 	const char *p; /* KEY, STR: between the quotes, escapes not decoded; NUM: the literal */
 	size_t n;
 	bool escaped; /* KEY, STR: holds a backslash */
-	double num; /* NUM (also NaN, Infinity, -Infinity as bare words, as TF Serving writes them) */
+	double num; /* NUM (also NaN, Infinity, -Infinity as bare words, as TF Serving has them) */
 };
 
 struct json_reader {
@@ -44,13 +45,14 @@ struct json_reader {
 };
 
 /*
- * No allocation; buf must outlive the reader. A leading BOM is passed over. Strict about structure and
- * numbers, not about what is between the quotes of a string (raw controls, unknown escapes, bad UTF-8).
+ * No allocation; buf must outlive the reader. A leading BOM is passed over. Strict about structure
+ * and numbers, not about what is between the quotes of a string (raw controls, unknown escapes, bad
+ * UTF-8).
  */
 void json_open(struct json_reader *r, const void *buf, size_t len);
 /* Next token. After DONE, CUT or BAD the same comes again. A number at the very end of a cut input
- * is never yielded (one that is the whole document is complete). Bytes after the document: JSON_DONE,
- * with r->off < r->len at the first of them that is not white space. */
+ * is never yielded (one that is the whole document is complete). Bytes after the document:
+ * JSON_DONE, with r->off < r->len at the first of them that is not white space. */
 enum json_type json_next(struct json_reader *r, struct json_token *t);
 /* After OBJ or ARR was yielded: pass over it, its end included. Same end types as json_next or
  * OBJ_END/ARR_END. Fast (the hot path of text that nobody needs). */
@@ -59,9 +61,9 @@ enum json_type json_skip(struct json_reader *r);
 void json_unescape(struct buf *out, const char *p, size_t n);
 
 /*
- * Writer. Commas are the writer's business: state is what the last byte of b says. None is put at the
- * start of b and after { [ , : newline and NUL; so a value that is to follow other text in the same
- * buffer (a scratch) begins after a NUL or newline, or in a buffer of its own.
+ * Writer. Commas are the writer's business: state is what the last byte of b says. None is put at
+ * the start of b and after { [ , : newline and NUL; so a value that is to follow other text in the
+ * same buffer (a scratch) begins after a NUL or newline, or in a buffer of its own.
  */
 void json_obj(struct buf *b); /* { */
 void json_obj_end(struct buf *b);

@@ -82,7 +82,7 @@ struct record {
 };
 
 void record_init(struct record *r, enum record_type type, uint64_t ts);
-/* All add functions keep the pointers: what they point to must live until the record was emitted. */
+/* All add functions keep the pointers: what they point to must live until the record is out. */
 void record_str(struct record *r, const char *key, const char *p, size_t n);
 void record_cstr(struct record *r, const char *key, const char *s); /* NULL or "": key left out */
 void record_u64(struct record *r, const char *key, uint64_t v);
@@ -92,7 +92,7 @@ void record_bool(struct record *r, const char *key, bool v);
 void record_ns(struct record *r, const char *key, int64_t ns);
 void record_hex(struct record *r, const char *key, const void *p, size_t n);
 void record_time(struct record *r, const char *key, uint64_t realtime_ns);
-/* A comma before the value, which the JSON writer puts between values in one buffer, is passed over. */
+/* A comma before the value, as the JSON writer puts it between values, is passed over. */
 void record_json(struct record *r, const char *key, const char *p, size_t n);
 /* The value of a key in the record's own list, or NULL. For tests and the text output. */
 const struct kv *record_get(const struct record *r, const char *key);
