@@ -78,6 +78,39 @@ struct conn_table {
 	size_t live_counted; /* of those, unix sockets and pipes */
 };
 
+/* ---- entry.c: life ---- */
+
+static inline bool entry_is_counted(const struct entry *e)
+{
+	return e->c.transport != TRANSPORT_TCP;
+}
+struct entry *entry_of_order(struct lru_node *n);
+/* Makes room where there is none. NULL: no memory. */
+struct entry *entry_open(struct conn_table *t, const struct event *ev, uint64_t inode, uint64_t sk,
+			 enum transport transport);
+/* The entry of an inode, unless the inode is another socket's by now: then that one ends. */
+struct entry *entry_find(struct conn_table *t, uint64_t inode, uint64_t sk, uint64_t ts);
+/* Tell the sink, once, that it is over. The entry stays, so that stragglers are known for what they
+ * are. */
+void entry_end(struct conn_table *t, struct entry *e, uint64_t ts, bool agent_stop);
+void entry_drop(struct conn_table *t, struct entry *e);
+void entry_end_and_drop(struct conn_table *t, struct entry *e, uint64_t ts);
+/* End it if nothing can come in either direction. e may be gone after that. */
+void entry_end_if_both(struct conn_table *t, struct entry *e, uint64_t ts);
+/* The first to close counts. */
+void entry_closed_by(struct entry *e, enum conn_closer who, uint64_t ts);
+/* The process of ev uses it by this descriptor. */
+void entry_use(struct entry *e, const struct event *ev, int32_t fd);
+/* A process gave it up; fd -1: whatever its descriptor. True if nobody known is left. */
+bool entry_disuse(struct entry *e, uint32_t tgid, int32_t fd);
+
+/* ---- tcp.c: states ---- */
+
+void tcp_on_state(struct conn_table *t, const struct event *ev);
+/* Sockets in TCP_CLOSE for long enough are over, whether their owner has closed them or not. */
+void tcp_end_stragglers(struct conn_table *t, uint64_t now);
+void tcp_end_closed(struct conn_table *t, struct entry *e);
+
 /* ---- stream.c: positions, gaps, bytes ---- */
 
 /* Positions and sequence numbers that a record of the connection as a whole tells. */
