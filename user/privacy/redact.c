@@ -124,27 +124,34 @@ bool redactor_has_rules(const struct redactor *r)
 
 /* ---- plain text ------------------------------------------------------------------------------ */
 
-/* First match of one rule in [from, to), at most `before`. */
-static bool rule_match(const struct rule *x, const struct text *t, size_t from, size_t to,
+/*
+ * First match of one rule in [from, to). regexec wants a NUL at the end: the walk's copy of the
+ * text gets one there for the moment (REG_STARTEND would do without, and sanitizers do not know
+ * it).
+ */
+static bool rule_match(const struct walk *w, const struct rule *x, size_t from, size_t to,
 		       struct span *s)
 {
 	while (from < to) {
 		const size_t end = to - from > WINDOW ? from + WINDOW : to;
-		/* glibc and the BSDs: the text is a range, NULs in it are characters. */
-		regmatch_t m = { .rm_so = (regoff_t)0, .rm_eo = (regoff_t)(end - from) };
-		const int flags =
-			REG_STARTEND | (from ? REG_NOTBOL : 0) | (end < t->n ? REG_NOTEOL : 0);
+		const int flags = (from ? REG_NOTBOL : 0) | (end < w->t.n ? REG_NOTEOL : 0);
+		const char kept = w->copy[end];
+		regmatch_t m;
+		int rc;
 
-		if (!regexec(&x->re, (const char *)t->p + from, 1, &m, flags)) {
-			if (m.rm_eo > m.rm_so) {
-				*s = (struct span){ .from = from + (size_t)m.rm_so,
-						    .to = from + (size_t)m.rm_eo,
-						    .kind = x->name };
-				return true;
-			}
-			from += (size_t)m.rm_so + 1; /* empty: ^ or $ */
-		} else {
+		w->copy[end] = '\0';
+		rc = regexec(&x->re, w->copy + from, 1, &m, flags);
+		w->copy[end] = kept;
+		if (rc) {
 			from = end < to ? end - WINDOW_OVERLAP : to;
+		} else if (m.rm_eo > m.rm_so) {
+			s->from = from + (size_t)m.rm_so;
+			s->to = from + (size_t)m.rm_eo;
+			s->kind = x->name;
+			s->quote = 0;
+			return true;
+		} else {
+			from += (size_t)m.rm_so + 1; /* empty: ^ or $ */
 		}
 	}
 	return false;
@@ -153,22 +160,42 @@ static bool rule_match(const struct rule *x, const struct text *t, size_t from, 
 /* First match of any rule at or after `from`; placeholders are walls. */
 static void next_user_match(struct walk *w)
 {
-	const struct text *t = &w->t;
 	size_t from = w->from;
 
 	w->user.from = NONE;
-	while (from < t->n && w->user.from == NONE) {
-		const uint8_t *wall = memmem(t->p + from, t->n - from, "[REDACTED:", 10);
-		const size_t to = wall ? (size_t)(wall - t->p) : t->n;
-		const size_t thick = wall ? placeholder_length(wall, t->n - to) : 0;
+	while (from < w->t.n && w->user.from == NONE) {
+		size_t to = from, thick = 0;
 		struct span s;
 
+		for (const uint8_t *q; to < w->t.n && !thick; to += !thick) {
+			q = memchr(w->t.p + to, '[', w->t.n - to);
+			to = q ? (size_t)(q - w->t.p) : w->t.n;
+			if (q)
+				thick = placeholder_length(q, w->t.n - to);
+		}
+		if (to > w->t.n)
+			to = w->t.n;
 		for (size_t i = 0; i < w->r->n_rules; i++)
-			if (rule_match(&w->r->rule[i], t, from, wall && !thick ? to + 1 : to, &s) &&
+			if (rule_match(w, &w->r->rule[i], from, to, &s) &&
 			    (w->user.from == NONE || s.from < w->user.from))
 				w->user = s;
-		from = wall ? to + (thick ? thick : 1) : t->n;
+		from = to + thick;
 	}
+}
+
+/* regexec's view of the text: its own, with an end, and without NULs before it. */
+static void start_user_rules(struct walk *w)
+{
+	w->copy = malloc(w->t.n + 1);
+	if (!w->copy) {
+		/* What cannot be looked at does not leave. */
+		w->user = (struct span){ .from = 0, .to = w->t.n, .kind = "unchecked" };
+		return;
+	}
+	memcpy(w->copy, w->t.p, w->t.n);
+	for (char *p = w->copy; (p = memchr(p, '\0', (size_t)(w->copy + w->t.n - p)));)
+		*p = '\1';
+	next_user_match(w);
 }
 
 void walk_start(struct walk *w, const struct redactor *r, const char *p, size_t n, bool cut)
@@ -177,8 +204,14 @@ void walk_start(struct walk *w, const struct redactor *r, const char *p, size_t 
 	if (!scan_next(&w->t, 0, &w->built_in))
 		w->built_in.from = NONE;
 	w->user.from = NONE;
-	if (r->n_rules)
-		next_user_match(w);
+	if (r->n_rules && n)
+		start_user_rules(w);
+}
+
+void walk_end(struct walk *w)
+{
+	free(w->copy);
+	w->copy = NULL;
 }
 
 bool walk_next(struct walk *w, struct span *s)
@@ -197,8 +230,11 @@ bool walk_next(struct walk *w, struct span *s)
 	if (w->built_in.from != NONE && w->built_in.from < w->from &&
 	    !scan_next(&w->t, w->from, &w->built_in))
 		w->built_in.from = NONE;
-	if (w->user.from != NONE && w->user.from < w->from)
-		next_user_match(w);
+	if (w->user.from != NONE && w->user.from < w->from) {
+		w->user.from = NONE;
+		if (w->copy)
+			next_user_match(w);
+	}
 	return true;
 }
 
@@ -223,6 +259,7 @@ unsigned redact_plain(const struct redactor *r, struct buf *out, const char *p, 
 		walk_put(out, &s);
 		done = s.to;
 	}
+	walk_end(&w);
 	buf_put(out, p + done, n - done);
 	return count;
 }

@@ -110,6 +110,7 @@ static void scan_plain_string(struct lexer *x, const struct string *s)
 		x->done = s->from + span.to;
 		x->count++;
 	}
+	walk_end(&w);
 }
 
 static bool looks_like_json(const struct buf *b)
@@ -227,6 +228,7 @@ static size_t number(struct lexer *x, size_t i)
 	walk_start(&w, x->r, x->p + i, end - i, false);
 	if (walk_next(&w, &s))
 		put_placeholder(x, i, end, s.kind, end - i);
+	walk_end(&w);
 	return end;
 }
 

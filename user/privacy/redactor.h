@@ -10,10 +10,12 @@ struct walk {
 	const struct redactor *r;
 	struct text t;
 	size_t from; /* end of the last match */
+	char *copy; /* of the text, for user rules; NULL: there are none */
 	struct span built_in, user; /* the next match of each; from == SIZE_MAX: none */
 };
 void walk_start(struct walk *w, const struct redactor *r, const char *p, size_t n, bool cut);
 bool walk_next(struct walk *w, struct span *s);
+void walk_end(struct walk *w);
 void walk_put(struct buf *out, const struct span *s);
 
 bool redactor_has_rules(const struct redactor *r);
