@@ -7,8 +7,7 @@
 #define FIRST_BYTES 1024
 #define KEEP_BYTES 4096 /* a buffer that sample_reset may leave for the next message */
 
-/* Make the ring hold at least want bytes (at most cap). It is linear, from 0, until it reached cap.
- */
+/* Make the ring hold want bytes (at most cap). It is linear, from 0, until it reached cap. */
 static bool ring_grow(struct sample *s, size_t cap, size_t want)
 {
 	size_t to = s->ring_cap ? s->ring_cap : FIRST_BYTES;

@@ -73,8 +73,7 @@ static int open_path(struct sink *s, struct err *e)
 	struct stat st;
 	int err;
 
-	/* O_NONBLOCK: a pipe without a reader is an error, not a wait; it means nothing to files.
-	 */
+	/* O_NONBLOCK: a pipe without a reader is an error, not a wait. */
 	s->fd = open(s->path,
 		     O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		     0600);
@@ -106,8 +105,7 @@ int sink_open(struct sink *s, const char *path, struct err *e)
 		s->path = NULL;
 		return -1;
 	}
-	/* The flags of standard output are shared with whoever else has it: they stay as they are.
-	 */
+	/* The flags of standard output are shared with whoever else has it: they stay. */
 	s->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (s->fd < 0)
 		return refuse(e, "standard output", errno);

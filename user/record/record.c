@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* record.c - filling records and scopes, finding keys in them, and how one pair is spelled in JSON.
- */
+/* record.c - filling records and scopes, finding keys in them, and a pair's spelling in JSON. */
 #include "record/record.h"
 
 #include <math.h>
