@@ -368,7 +368,8 @@ static void targets_found_late_start(void **state)
 	life(w, EVENT_EXEC, 60, 5, 73 * SEC, "other", "/opt/other");
 	expect(w, 4, "\"lifecycle.event\":\"exec\"");
 	expect(w, 4, "\"process.executable.path\":\"/opt/other\"");
-	expect(w, 4, "\"service.name\":\"other\"");
+	/* Its name waits for the arguments. */
+	expect(w, 4, "\"service.name\":\"server\"");
 	expect_not(w, 4, "command_args");
 	assert_int_equal(w->n, 5);
 	world_free(w);
@@ -467,12 +468,20 @@ static void wrappers_take_their_childs_name(void **state)
 	text(w, EVENT_PROC, 40, 41 * SEC, 0,
 	     "{\"exe\":\"/usr/bin/dash\",\"argv\":[\"sh\",\"-c\",\"uvicorn app:app; true\"]}");
 	assert_string_equal(origin_find(w->o, 40)->service->name, "dash");
+	/* The first child gives its name, the one that listens decides. */
+	life(w, EVENT_FORK, 41, 40, 42 * SEC, "sh", "");
+	life(w, EVENT_EXEC, 41, 40, 42 * SEC, "sleep", "/usr/bin/sleep");
+	text(w, EVENT_PROC, 41, 43 * SEC, 0,
+	     "{\"exe\":\"/usr/bin/sleep\",\"argv\":[\"sleep\",\"9\"],\"ppid\":40}");
+	assert_string_equal(origin_find(w->o, 40)->service->name, "sleep");
 	life(w, EVENT_FORK, 42, 40, 42 * SEC, "sh", "");
 	life(w, EVENT_EXEC, 42, 40, 42 * SEC, "uvicorn", "/v/bin/uvicorn");
 	text(w, EVENT_PROC, 42, 43 * SEC, 0, PROC_UVICORN);
-	assert_string_equal(origin_find(w->o, 40)->service->name, "uvicorn");
+	assert_string_equal(origin_find(w->o, 40)->service->name, "sleep");
+	listens(w, 42, 900, 80, 44 * SEC, false);
+	assert_string_equal(origin_find(w->o, 40)->service->name, "app:app");
 	assert_ptr_equal(origin_find(w->o, 40)->service, origin_find(w->o, 42)->service);
-	assert_non_null(strstr(origin_find(w->o, 40)->scope.json, "\"service.name\":\"uvicorn\""));
+	assert_non_null(strstr(origin_find(w->o, 40)->scope.json, "\"service.name\":\"app:app\""));
 	world_free(w);
 }
 

@@ -52,6 +52,7 @@ static void proc_free(struct origin *o, struct proc *q)
 	free(q->p.pod_name);
 	free(q->held);
 	free(q->args);
+	free(q->program);
 	free(q->killer.exe);
 	free(q->oom_in_flight);
 	free(q);
@@ -376,6 +377,8 @@ static void on_listen(struct origin *o, const struct event *ev)
 
 	if (!q || !q->p.target)
 		return;
+	if (q->p.service)
+		tree_listens(o, q);
 	if (!ev->from_iter && !ev->late)
 		lifecycle_pending(o, q);
 	lifecycle_listen(o, q, ev);

@@ -29,7 +29,9 @@ struct svc {
 	struct service s; /* first: what other rooms point to */
 	struct proc *root; /* NULL once it was forgotten */
 	char instance[37];
-	bool provisional; /* named after a wrapper; a child will know better */
+	bool wrapper; /* the root only starts others: a child has the better name */
+	bool child_named; /* the first child with a name gave it; the one that listens decides */
+	bool named; /* by a snapshot: an exec alone, without arguments, knows less */
 };
 
 /* The last fatal signal that another process sent. */
@@ -51,6 +53,7 @@ struct proc {
 	char *held; /* snapshot of what is no target yet */
 	size_t held_len;
 	uint64_t held_ts;
+	char *program; /* name for a service whose root is a wrapper */
 	uint8_t config[16]; /* digest of the last snapshot */
 	char *args; /* JSON array, redacted */
 	size_t args_len;
@@ -120,6 +123,7 @@ void tree_join_parent(struct origin *o, struct proc *q);
 void tree_leave(struct proc *q); /* q is about to be freed */
 /* q's program became known: the service may have a better name. */
 void tree_name(struct origin *o, struct proc *q, const struct service_facts *f);
+void tree_listens(struct origin *o, struct proc *q); /* it serves: its name is the wrapper's */
 
 /* config.c */
 void config_on_host(struct origin *o, const struct event *ev);

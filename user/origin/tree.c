@@ -46,7 +46,7 @@ static struct svc *svc_new(struct origin *o, struct proc *root)
 	if (o->service)
 		s->s.name = strdup(o->service);
 	else {
-		s->provisional = !service_derive(&f, name);
+		s->wrapper = !service_derive(&f, name);
 		s->s.name = strdup(name);
 	}
 	if (!s->s.name) {
@@ -182,17 +182,44 @@ static void rename_service(struct origin *o, struct svc *s, const char *name)
 	}
 }
 
+static void name_root(struct origin *o, struct svc *s, const struct service_facts *f)
+{
+	char name[SERVICE_NAME_MAX];
+
+	if (s->named && !f->argc)
+		return;
+	s->named = f->argc;
+	s->wrapper = !service_derive(f, name);
+	s->child_named = false;
+	rename_service(o, s, name);
+}
+
 void tree_name(struct origin *o, struct proc *q, const struct service_facts *f)
 {
 	struct svc *s = q->p.service ? svc_of(q->p.service) : NULL;
 	char name[SERVICE_NAME_MAX];
-	bool good;
 
-	if (!s || o->service || (s->root != q && !s->provisional))
+	if (!s || o->service)
 		return;
-	good = service_derive(f, name);
-	if (s->root != q && !good)
+	if (s->root == q) {
+		name_root(o, s, f);
 		return;
-	s->provisional = !good;
+	}
+	if (!s->wrapper || !f->argc || !service_derive(f, name))
+		return;
+	set_string(&q->program, name, strlen(name), SERVICE_NAME_MAX);
+	if (s->child_named)
+		return;
+	s->child_named = true;
 	rename_service(o, s, name);
+}
+
+void tree_listens(struct origin *o, struct proc *q)
+{
+	struct svc *s = svc_of(q->p.service);
+
+	if (!s->wrapper || !q->program || o->service)
+		return;
+	s->wrapper = false;
+	rename_service(o, s, q->program);
 }
