@@ -70,8 +70,11 @@ static void make_room(struct conn_table *t, uint64_t ts)
 struct entry *entry_open(struct conn_table *t, const struct event *ev, uint64_t inode, uint64_t sk,
 			 enum transport transport)
 {
-	struct entry *e;
+	struct entry *e = sk ? table_get(&t->by_sk, sk) : NULL;
 
+	/* The address is another socket's now: the end of the one that had it was not seen. */
+	if (e)
+		entry_end_and_drop(t, e, ev->ts);
 	if (t->by_inode.len >= t->max)
 		make_room(t, ev->ts);
 	e = calloc(1, sizeof(*e));
@@ -87,7 +90,7 @@ struct entry *entry_open(struct conn_table *t, const struct event *ev, uint64_t 
 	e->c.fd = -1;
 	e->serial = t->serial++;
 	/* Without it states without an inode are missed, no more. */
-	if (sk && transport == TRANSPORT_TCP)
+	if (sk)
 		table_put(&t->by_sk, sk, e);
 	e->counted = ev->counted || entry_is_counted(e);
 	for (int d = 0; d < 2; d++) {

@@ -7,11 +7,11 @@
 #include <string.h>
 
 /*
- * A connection met in its middle may begin with the middle of a message: it is looked at again at
- * this many calls of each direction, and at this many of one that stays alone.
+ * A connection met in its middle may begin with the middle of a message: it is looked at again
+ * where calls begin, this many times in each direction. One direction alone proves nothing: a long
+ * upload or a stream of tokens was under way.
  */
-#define TRIES_BOTH 8
-#define TRIES_ONE 32
+#define TRIES 8
 
 const struct proto *const proto_table[] = { &proto_http1, NULL };
 
@@ -152,7 +152,6 @@ static void recognised(struct proto_ctx *px, struct conn *c, enum direction d,
 static void not_recognised(struct proto_ctx *px, struct conn *c, enum direction d, uint64_t n)
 {
 	struct undecided *u = c->proto;
-	unsigned a, b;
 
 	px->stats.bytes_unknown += n + (u ? u->dir[d].n : 0);
 	if (u)
@@ -166,9 +165,9 @@ static void not_recognised(struct proto_ctx *px, struct conn *c, enum direction 
 		give_up(px, c);
 		return;
 	}
-	a = ++u->dir[d].tries;
-	b = u->dir[!d].tries;
-	if ((a >= TRIES_BOTH && b >= TRIES_BOTH) || a >= TRIES_ONE)
+	if (u->dir[d].tries < TRIES)
+		u->dir[d].tries++;
+	if (u->dir[0].tries + u->dir[1].tries == 2 * TRIES)
 		give_up(px, c);
 }
 
