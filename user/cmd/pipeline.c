@@ -4,6 +4,7 @@
 #include "cmd/pipeline.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 #include "proto/proto.h"
 
 #define HOOK_TIMEOUT_S 60
-#define CLOSE_TIMEOUT_MS 2000 /* how long a stalled reader may hold up our end */
+#define CLOSE_TIMEOUT_MS 2000 /* how long a stalled reader may hold up the end of `run` */
 
 struct pipeline {
 	const struct options *o;
@@ -38,6 +39,7 @@ struct pipeline {
 	struct hook *hook;
 	struct output **out;
 	size_t n_out;
+	bool live; /* outputs may lose records rather than hold up capture */
 	pipeline_exchange_fn exchange_fn; /* set: exchanges go there and nowhere else */
 	void *exchange_ctx;
 
@@ -372,7 +374,10 @@ struct pipeline *pipeline_new(const struct options *o, const struct capture_meta
 {
 	struct pipeline *p = new_rooms(o, m, e);
 
-	if (!p || !open_outputs(p, live, e))
+	if (!p)
+		return NULL;
+	p->live = live;
+	if (!open_outputs(p, live, e))
 		return p;
 	for (size_t i = 0; i < p->n_out; i++)
 		output_close(p->out[i], 0);
@@ -398,24 +403,36 @@ void pipeline_reopen(struct pipeline *p)
 		output_reopen(p->out[i]);
 }
 
+/* Close one output; says in e what it did not get to write. */
+static int finish_output(struct output *o, bool live, struct err *e)
+{
+	char name[128];
+	struct output_stats s;
+	int err;
+
+	snprintf(name, sizeof(name), "%s", output_name(o));
+	output_stats(o, &s);
+	err = output_close(o, live ? CLOSE_TIMEOUT_MS : UINT_MAX);
+	if (!err && !s.lost_records)
+		return 0;
+	err_set(e, EXIT_FAILED, "output %s is incomplete", name);
+	if (s.lost_records)
+		err_why(e, "%llu records were lost: %s", (unsigned long long)s.lost_records,
+			err || s.error ? strerror(err ? -err : s.error)
+				       : "its reader was too slow");
+	else
+		err_why(e, "%s", strerror(-err));
+	return -1;
+}
+
 int pipeline_finish(struct pipeline *p, struct err *e)
 {
 	int ret = 0;
 
 	stop(p);
-	for (size_t i = 0; i < p->n_out; i++) {
-		char name[128];
-		struct output_stats s;
-
-		snprintf(name, sizeof(name), "%s", output_name(p->out[i]));
-		output_stats(p->out[i], &s);
-		if (output_close(p->out[i], CLOSE_TIMEOUT_MS) || s.lost_records) {
-			err_set(e, EXIT_FAILED, "output %s is incomplete", name);
-			err_why(e, "%llu records were lost: %s", (unsigned long long)s.lost_records,
-				s.error ? strerror(s.error) : "its reader was too slow");
+	for (size_t i = 0; i < p->n_out; i++)
+		if (finish_output(p->out[i], p->live, e))
 			ret = -1;
-		}
-	}
 	release(p);
 	return ret;
 }
