@@ -336,6 +336,7 @@ static void test_baseline(void **state)
 		send(d, 0, 0);
 		assert_int_equal(s.by_state[DRIFT_STABLE], 2);
 		assert_int_equal(drift_stats(d)->features, 2);
+		send(d, 0, 0);
 		assert_int_equal(s.by_state[DRIFT_LEARNING], learn ? 4 : 0);
 		for (i = 0; i < 700; i++)
 			send(d, 0, 0);
@@ -453,7 +454,40 @@ static void test_bounds(void **state)
 	assert_int_equal(s.n_changes, 0);
 	assert_int_equal(drift_stats(d)->features, 1);
 	assert_int_equal(drift_stats(d)->folded, 2900);
+	assert_int_equal(s.by_state[DRIFT_LEARNING], 1);
 	assert_int_equal(s.bad, 0);
+	drift_free(d);
+	buf_free(&s.lines);
+}
+
+/* Keys that are data come first and take all places: the features still get theirs. */
+static void test_learning_beside_noise(void **state)
+{
+	struct seen s;
+	struct drift *d = make(&s, NULL, 1000);
+	char text[512];
+
+	(void)state;
+	random_state = 11;
+	exchange_number = 0;
+	for (int i = 0; i < 600; i++) {
+		size_t n = 1;
+
+		text[0] = '{';
+		for (int k = 0; k < 20; k++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"u%d\":1",
+					      k ? "," : "", 20 * i + k);
+		if (i >= 100)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"x\":%f", normal());
+		snprintf(text + n, sizeof(text) - n, "}");
+		exchange(d, "s", text, NULL);
+	}
+	for (int i = 600; i < 1000; i++) {
+		snprintf(text, sizeof(text), "{\"x\":%f}", normal());
+		exchange(d, "s", text, NULL);
+	}
+	assert_int_equal(drift_stats(d)->features, 1);
+	assert_int_equal(s.by_state[DRIFT_LEARNING], 1);
 	drift_free(d);
 	buf_free(&s.lines);
 }
@@ -560,6 +594,7 @@ int main(void)
 		cmocka_unit_test(test_services),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_baseline_beside_noise),
+		cmocka_unit_test(test_learning_beside_noise),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_promise),
 	};

@@ -140,7 +140,7 @@ void alert_summary(const struct alert *a, struct buf *out)
 	if (a->resolved) {
 		put_names(a, 0, out);
 		buf_puts(out, " back to the reference after ");
-		put_duration(out, a->now - a->opened_ts);
+		put_duration(out, a->now > a->opened_ts ? a->now - a->opened_ts : 0);
 		return;
 	}
 	put_change(a->moved[0], a->now, out);

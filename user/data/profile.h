@@ -17,8 +17,9 @@
 #define PROFILE_BINS 64 /* B of the rank detector: at most 63 edges */
 #define PROFILE_MAX_EDGES (PROFILE_BINS - 1)
 #define PROFILE_MAX_SYMBOLS (2 * PROFILE_MAX_EDGES + 1)
-#define PROFILE_MAX_VALUES 65536 /* raw values kept per feature while building (reservoir beyond) \
-				  */
+#define PROFILE_MAX_VALUES                                                     \
+	65536 /* raw values kept per feature while building (reservoir beyond) \
+	       */
 #define PROFILE_MAX_FEATURES 256
 #define PROFILE_MAX_CATEGORIES 64
 #define PROFILE_MAX_DISTINCT 4096 /* strings told apart per feature while building */

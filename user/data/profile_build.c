@@ -10,6 +10,7 @@
 #include "base/table.h"
 
 #define FIRST_VALUES 64
+#define RARE_ROWS 32 /* a name seen once and not in so many rows since gives way to a new one */
 #define MIN_VALUES 10 /* fewer in a larger reference: an odd visitor, no feature */
 #define MIN_RISES 3 /* never falling and rising less often happens by chance */
 
@@ -54,18 +55,20 @@ struct profile_builder *profile_builder_new(uint64_t seed, uint64_t max_values)
 	return b;
 }
 
+static void column_free(struct column *c)
+{
+	free(c->value);
+	free(c->at);
+	strtab_free(&c->seen);
+	free(c);
+}
+
 void profile_builder_free(struct profile_builder *b)
 {
 	if (!b)
 		return;
-	for (unsigned i = 0; i < b->n; i++) {
-		struct column *c = b->column[i];
-
-		free(c->value);
-		free(c->at);
-		strtab_free(&c->seen);
-		free(c);
-	}
+	for (unsigned i = 0; i < b->n; i++)
+		column_free(b->column[i]);
 	strtab_free(&b->by_name);
 	free(b);
 }
@@ -85,29 +88,54 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/*
+ * A slot for one more column. Documents whose keys are data (ids, user names) would else take all
+ * of them before the features come.
+ */
+static struct column **column_slot(struct profile_builder *b)
+{
+	if (b->n < PROFILE_MAX_FEATURES)
+		return &b->column[b->n++];
+	for (unsigned i = 0; i < b->n; i++) {
+		struct column *c = b->column[i];
+
+		if (c->rows > 1 || c->last_row + RARE_ROWS > b->rows)
+			continue;
+		strtab_del(&b->by_name, c->name, c->name_len);
+		b->values -= c->cap;
+		b->folded += b->folded < UINT32_MAX;
+		column_free(c);
+		return &b->column[i];
+	}
+	return NULL;
+}
+
 static struct column *column_new(struct profile_builder *b, const char *name, size_t n)
 {
 	const uint64_t key[2] = { 0x70726f66696c652e, b->seed };
-	struct column *c;
+	struct column *c = NULL, **slot;
 
-	if (b->n == PROFILE_MAX_FEATURES || n > FEATURE_MAX_NAME)
-		goto fold;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		goto fold;
-	if (strtab_put(&b->by_name, name, n, c)) {
+	if (n <= FEATURE_MAX_NAME)
+		c = calloc(1, sizeof(*c));
+	slot = c ? column_slot(b) : NULL;
+	if (!slot) {
 		free(c);
-		goto fold;
+		b->folded += b->folded < UINT32_MAX;
+		return NULL;
+	}
+	/* The table has as many places as there are slots. */
+	*slot = c;
+	if (strtab_put(&b->by_name, name, n, c)) {
+		*slot = b->column[--b->n];
+		free(c);
+		b->folded += b->folded < UINT32_MAX;
+		return NULL;
 	}
 	memcpy(c->name, name, n);
 	c->name_len = n;
 	c->random = hash_keyed(key, name, n);
 	strtab_init(&c->seen, PROFILE_MAX_DISTINCT);
-	b->column[b->n++] = c;
 	return c;
-fold:
-	b->folded += b->folded < UINT32_MAX;
-	return NULL;
 }
 
 static bool is_named(const struct column *c, const char *name, size_t n)

@@ -11,8 +11,9 @@
 #include "data/feature.h"
 
 #define ROWS_MAX_COLUMNS 4096 /* of a CSV file */
-#define ROWS_MAX_ROW ((size_t)16 << 20) /* bytes; longer rows are passed over and counted as bad \
-					 */
+#define ROWS_MAX_ROW                                                                \
+	((size_t)16 << 20) /* bytes; longer rows are passed over and counted as bad \
+			    */
 
 enum rows_kind {
 	ROWS_CSV, /* header row, RFC 4180; separator: the commonest of , ; tab in the header */

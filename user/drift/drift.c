@@ -14,6 +14,7 @@
 /* Numbers kept while one service is learning: 3 MiB. 64 features of 4,096 exchanges. */
 #define LEARN_VALUES ((uint64_t)262144)
 
+#define RARE_EXCHANGES 32
 #define MAX_SAID 400 /* bytes of the list of features that are not watched */
 
 struct service {
@@ -203,12 +204,32 @@ static bool claim(struct drift *d, struct service *s, struct watch *w, const str
 	return true;
 }
 
+/* As in the reference's builder: a name seen once and not lately gives way. */
+static bool forget_rare(struct service *s)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		struct watch *w = s->watch[i];
+
+		if (w->mode != WATCH_LEARNING || w->exchanges > 1 ||
+		    w->last_exchange + RARE_EXCHANGES > s->exchanges)
+			continue;
+		strtab_del(&s->by_name, w->name, w->name_len);
+		watch_free(w);
+		s->watch[i] = s->watch[--s->n];
+		s->others--;
+		return true;
+	}
+	return false;
+}
+
 /* Names that anybody can send must not push out those of the baseline. */
-static bool has_room(const struct drift *d, const struct service *s, const struct feature_value *v)
+static bool has_room(const struct drift *d, struct service *s, const struct feature_value *v)
 {
 	if (s->n == 2 * PROFILE_MAX_FEATURES)
 		return false;
-	if (s->others < PROFILE_MAX_FEATURES && (s->builder || d->o.baseline))
+	if (!s->builder && !d->o.baseline)
+		return false;
+	if (s->others < PROFILE_MAX_FEATURES || forget_rare(s))
 		return true;
 	return d->o.baseline && profile_index(d->o.baseline, v->name, v->name_len) >= 0;
 }
@@ -233,8 +254,6 @@ static struct watch *meet(struct drift *d, struct service *s, const struct drift
 	s->others++;
 	w->ref_since = s->learn_since;
 	w->mode = s->builder ? WATCH_LEARNING : WATCH_IGNORED;
-	if (s->builder && v->kind == FEATURE_NUMERIC)
-		watch_tell(w, &d->out, in, DRIFT_LEARNING);
 	return w;
 }
 
@@ -259,6 +278,20 @@ static struct watch *watch_of(struct drift *d, struct service *s, const struct d
 		if (s->watch[i] == w)
 			s->next = i + 1;
 	return w;
+}
+
+/* Said at the second sight: keys that are data come once, and in thousands. */
+static void learn(struct drift *d, struct service *s, struct watch *w, const struct drift_input *in,
+		  const struct feature_value *v)
+{
+	if (v->kind == FEATURE_MISSING)
+		return;
+	profile_row_add(s->builder, v);
+	if (w->last_exchange == s->exchanges)
+		return;
+	w->last_exchange = s->exchanges;
+	if (++w->exchanges == 2 && v->kind == FEATURE_NUMERIC)
+		watch_tell(w, &d->out, in, DRIFT_LEARNING);
 }
 
 /* The reference is complete: features that are data get their detectors. */
@@ -314,7 +347,7 @@ void drift_on_exchange(struct drift *d, const struct drift_input *in)
 		else if (w->mode == WATCH_DETECTING && v->kind == FEATURE_NUMERIC)
 			watch_value(w, &d->out, in, s->exchanges, v->num);
 		else if (w->mode == WATCH_LEARNING)
-			profile_row_add(s->builder, v);
+			learn(d, s, w, in, v);
 	}
 	if (s->builder) {
 		profile_row_end(s->builder);

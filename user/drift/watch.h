@@ -22,6 +22,7 @@ struct watch {
 	double threshold;
 	uint64_t ref_since; /* learned: when learning began */
 	uint64_t last_exchange; /* number of the exchange that brought its last value */
+	uint64_t exchanges; /* LEARNING: that had a value of it */
 	bool told_early; /* the drift was reported with an early effect */
 	uint8_t example[DRIFT_MAX_EXAMPLES][16]; /* ring */
 	uint64_t n_examples;
