@@ -980,6 +980,12 @@ static void in_flight_lists(void **state)
 		assert_true(service_scope);
 		assert_non_null(strstr(out.p, "/one"));
 	}
+	/* A worker that served and has nothing open did not work on its siblings' requests. */
+	origin_find(w->o, 50)->served = true;
+	buf_clear(&out);
+	exchange_in_flight(w->x, origin_find(w->o, 50), T0, &out, &service_scope);
+	assert_false(service_scope);
+	assert_int_equal(out.len, 2);
 	ended(w, 0, true, T0);
 	response(w, 0, 200, T0);
 	response(w, 1, 200, T0);

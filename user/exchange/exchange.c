@@ -179,6 +179,7 @@ static void enter_process(struct exchange_ctx *ctx, struct exchange *x, const st
 	if (x->role != CONN_SERVER)
 		return;
 	x->proc->in_flight++;
+	x->proc->served = true;
 	if (x->service)
 		x->concurrency = (unsigned)x->service->in_flight++;
 }
@@ -476,7 +477,7 @@ void exchange_in_flight(const struct exchange_ctx *ctx, const struct process *p,
 	size_t listed = 0;
 	struct buf tmp = { 0 };
 
-	*service_scope = !p->in_flight && p->service && p->service->in_flight;
+	*service_scope = process_serves_through_tree(p);
 	json_arr(out);
 	for (struct lru_node *n = ctx->open.head.next;
 	     n != &ctx->open.head && listed < MAX_IN_FLIGHT_LISTED; n = n->next) {

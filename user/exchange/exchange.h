@@ -119,7 +119,8 @@ void exchange_free(struct exchange_ctx *x);
 /* The message sink for proto. */
 struct msg_sink exchange_msg_sink(struct exchange_ctx *x);
 /*
- * The in-flight list of a process, or of its whole service where the process owns no open exchange:
+ * The in-flight list of a process, or of its whole service where the process never served one
+ * itself:
  * [{"id":…,"request.id":…,"url.path":…,"age":…}], oldest first, at most 100 entries, [] if nothing
  * is open. *service_scope tells which.
  */

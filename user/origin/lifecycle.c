@@ -113,7 +113,7 @@ void lifecycle_oom(struct proc *q, const struct event *ev, const char *in_flight
 	if (in_flight && n && n <= MAX_IN_FLIGHT_TEXT) {
 		set_string(&q->oom_in_flight, in_flight, n, n);
 		q->oom_in_flight_len = q->oom_in_flight ? n : 0;
-		q->oom_service_scope = !q->p.in_flight && q->p.service && q->p.service->in_flight;
+		q->oom_service_scope = process_serves_through_tree(&q->p);
 	}
 }
 
@@ -167,7 +167,7 @@ static void put_killer(struct origin *o, const struct killer *k, struct record *
 static void put_in_flight(const struct proc *q, bool oom, const char *text, size_t n,
 			  struct record *r)
 {
-	bool service = !q->p.in_flight && q->p.service && q->p.service->in_flight;
+	bool service = process_serves_through_tree(&q->p);
 
 	/* What was open when the victim was chosen says more than what its death left. */
 	if (oom && q->oom_in_flight_len > n) {

@@ -41,12 +41,20 @@ struct process {
 	unsigned pins; /* open exchanges that point here: kept by the exchange room; not freed while
 			  > 0 */
 	unsigned in_flight; /* server exchanges open now: kept by the exchange room */
+	bool served; /* it ever had one: kept by the exchange room */
 	char comm[17];
 	char *exe, *cgroup_path, *container_id, *pod_uid, *pod_name;
 	struct service *service; /* never NULL for a target */
 	struct scope scope; /* service.*, process.*, container.*, k8s.* */
 	struct lru_node lru;
 };
+
+/* What it does shows in its service's exchanges only: an engine behind an API server owns no
+ * socket. */
+static inline bool process_serves_through_tree(const struct process *p)
+{
+	return !p->served && p->service && p->service->in_flight;
+}
 
 struct origin;
 struct origin *origin_new(const struct origin_opts *o, const struct record_sink *sink);
