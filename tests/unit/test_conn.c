@@ -334,6 +334,30 @@ static void resets(void **state)
 	tap_free(tap);
 }
 
+/* The peer went away before it was accepted. */
+static void gone_at_accept(void **state)
+{
+	struct tap *tap = tap_new(8);
+	struct evsock s = evsock_tcp(11);
+
+	(void)state;
+	s.state = 8;
+	evsim_conn(&tap->sim, &s, EV_F_ACCEPTED);
+	call(tap, &s, DIR_READ, 10, NULL);
+	evsim_destroy(&tap->sim, &s);
+	assert_int_equal(tap->last.closer, CLOSED_BY_PEER);
+	assert_false(tap->last.reset);
+	tap_next(tap);
+	s = evsock_tcp(12);
+	s.state = 7;
+	evsim_conn(&tap->sim, &s, EV_F_ACCEPTED);
+	call(tap, &s, DIR_READ, 10, NULL);
+	evsim_destroy(&tap->sim, &s);
+	assert_int_equal(tap->last.closer, CLOSED_BY_PEER);
+	assert_true(tap->last.reset);
+	tap_free(tap);
+}
+
 static void own_abort(void **state)
 {
 	struct tap *tap = tap_new(8);
@@ -1169,6 +1193,7 @@ int main(void)
 		cmocka_unit_test(half_close_by_target),
 		cmocka_unit_test(bytes_after_the_end),
 		cmocka_unit_test(resets),
+		cmocka_unit_test(gone_at_accept),
 		cmocka_unit_test(own_abort),
 		cmocka_unit_test(stragglers),
 		cmocka_unit_test(planned_gap_in_a_call),

@@ -101,8 +101,11 @@ static void on_conn(struct conn_table *t, const struct event *ev)
 	stream_meet(t, e, DIR_READ, ec->rx_pos, ec->rx_seq32, numbered, ev->ts);
 	stream_meet(t, e, DIR_WRITE, ec->tx_pos, ec->tx_seq32, numbered, ev->ts);
 	e->c.late = ev->late || ec->rx_pos || ec->tx_pos;
-	if (ec->transport == TRANSPORT_TCP && ec->tcp_state == TCPS_CLOSE_WAIT) {
-		e->peer_fin = true;
+	if (ec->transport == TRANSPORT_TCP &&
+	    (ec->tcp_state == TCPS_CLOSE_WAIT || ec->tcp_state == TCPS_CLOSE)) {
+		/* The peer was gone before it was accepted, or before we came. */
+		e->peer_fin = ec->tcp_state == TCPS_CLOSE_WAIT;
+		e->c.reset = ec->tcp_state == TCPS_CLOSE;
 		entry_closed_by(e, CLOSED_BY_PEER, ev->ts);
 	}
 }
