@@ -134,8 +134,12 @@ int iter_task_file(struct bpf_iter__task_file *ctx)
 	c->tx_pos = p.tx;
 	c->rx_seq32 = p.rx_seq;
 	c->tx_seq32 = p.tx_seq;
-	/* A full buffer means that this file comes again. */
-	if (!bpf_seq_write(ctx->meta->seq, c, sizeof(*c)) && s)
+	/* A full buffer means that this file comes again. The test of s stays where it is for 5.10.
+	 */
+	if (bpf_seq_write(ctx->meta->seq, c, sizeof(*c)))
+		return 0;
+	barrier_var(s);
+	if (s)
 		s->flags |= STREAM_ANNOUNCED;
 	return 0;
 }

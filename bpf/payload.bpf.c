@@ -44,13 +44,15 @@ static __always_inline long copy_range(struct work *w, __u64 pos, __u64 len, __u
 	return err;
 }
 
-/* The k iovec entries in w->iov; a function of its own, or the jumps of all batches add up too
- * high. */
+/*
+ * The k iovec entries in w->iov; a function of its own, or the jumps of all batches add up too
+ * high. What goes from one round to the next is kept in memory, here and below: in registers it
+ * would make every round a new state to the verifier.
+ */
 __noinline int copy_batch(__u32 k)
 {
 	struct work *w = work_get();
 	__u64 base, len, pos, n;
-	long err = 0;
 	__u32 i;
 
 	if (!w)
@@ -68,30 +70,37 @@ __noinline int copy_batch(__u32 k)
 		if (len > n - pos)
 			len = n - pos;
 		w->pos = pos + len;
-		err |= copy_range(w, pos, len, base, n);
+		if (copy_range(w, pos, len, base, n))
+			w->fault = 1;
 	}
-	return err ? 1 : 0;
+	return 0;
 }
 
-static __always_inline long copy_iov(struct work *w, __u64 n)
+static __always_inline void copy_iov(struct work *w, __u64 n)
 {
-	__u32 left = w->t.iovs, b, k;
-	long err = 0;
+	__u32 b;
 
 	w->pos = 0;
 	w->total = 0;
 	w->copy_n = n;
 	for (b = 0; b < IOV_BATCHES; b++) {
-		if (!left)
+		__u64 left = w->t.iovs;
+
+		if (left <= b * IOV_BATCH)
 			break;
-		k = left < IOV_BATCH ? left : IOV_BATCH;
-		left -= k;
-		if (bpf_probe_read_user(w->iov, k * sizeof(w->iov[0]),
-					(void *)(w->t.buf + b * sizeof(w->iov))))
-			return -1;
-		err |= copy_batch(k);
+		left -= b * IOV_BATCH;
+		if (left > IOV_BATCH)
+			left = IOV_BATCH;
+		barrier_var(left); /* 5.10 does not carry a bound over a copy */
+		if (left > IOV_BATCH)
+			break;
+		if (bpf_probe_read_user(w->iov, left * sizeof(w->iov[0]),
+					(void *)(w->t.buf + b * sizeof(w->iov)))) {
+			w->fault = 1;
+			break;
+		}
+		copy_batch(left);
 	}
-	return err;
 }
 
 /* Returns 0, or 1 when bytes could not be read. w->total is what the call had asked for. */
@@ -99,10 +108,10 @@ __noinline int payload_copy(void)
 {
 	struct work *w = work_get();
 	__u64 n, cap = copy_head + copy_tail;
-	long err;
 
 	if (!w)
 		return 0;
+	w->fault = 0;
 	n = w->t.ret > 0 ? w->t.ret : 0;
 	if (w->t.omitted || w->t.msg_flags & (MSG_PEEK | MSG_TRUNC))
 		n = 0; /* MSG_TRUNC leaves the buffer as it was: somebody else's bytes */
@@ -111,16 +120,17 @@ __noinline int payload_copy(void)
 	w->rec.head_len = n <= cap ? n : copy_head;
 	w->rec.tail_len = n <= cap ? 0 : copy_tail;
 	if (w->t.iovs) {
-		err = copy_iov(w, n);
+		copy_iov(w, n);
 		if (w->pos < n) { /* the iovec holds less than the result says */
 			w->rec.head_len = w->pos < w->rec.head_len ? w->pos : w->rec.head_len;
 			w->rec.tail_len = 0;
 		}
 	} else {
 		w->total = w->t.want;
-		err = n ? copy_range(w, 0, n, w->t.buf, n) : 0;
+		if (n && copy_range(w, 0, n, w->t.buf, n))
+			w->fault = 1;
 	}
-	if (err) {
+	if (w->fault) {
 		w->rec.head_len = 0;
 		w->rec.tail_len = 0;
 		return 1;

@@ -20,6 +20,7 @@ static __always_inline struct life_rec *life_reserve(struct cpu_state *cs, struc
 	}
 	__builtin_memset(r, 0, sizeof(*r));
 	hdr_fill(&r->l.h, type, sizeof(r->l), 0, seq);
+	hdr_place(&r->l.h);
 	r->l.h.ts = bpf_ktime_get_ns();
 	r->l.h.tgid = BPF_CORE_READ(t, tgid);
 	r->l.h.tid = BPF_CORE_READ(t, pid);
@@ -178,6 +179,7 @@ int BPF_PROG(on_oom_pid, int pid)
 	}
 	__builtin_memset(r, 0, sizeof(*r));
 	hdr_fill(&r->l.h, EV_OOM, sizeof(r->l), 0, seq);
+	hdr_place(&r->l.h);
 	hdr_who(&r->l.h, bpf_ktime_get_ns(), (__u64)pid << 32 | (__u32)pid, t->start);
 	life_submit(cs, r);
 	return 0;
@@ -228,6 +230,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	}
 	self = (void *)bpf_get_current_task();
 	hdr_fill(&r->h, EV_SIGNAL, sizeof(*r), 0, seq);
+	hdr_place(&r->h);
 	hdr_who(&r->h, bpf_ktime_get_ns(), bpf_get_current_pid_tgid(), task_start(self));
 	r->target = tgid;
 	r->sig = sig;

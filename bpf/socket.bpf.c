@@ -67,18 +67,20 @@ int BPF_PROG(on_data_ready, const struct sock *sk)
 
 /* ---- state
  * ---------------------------------------------------------------------------------------- */
-/*
- * Did the owner do it, by close(2), shutdown(2) or its death? Then current is the owner. Else it
- * was the peer or a timer, and current is whoever was interrupted.
+/* Closed at once while bytes could still flow, and no reset or timeout came in: the owner's doing.
  */
-static __always_inline bool by_owner(const struct sock *sk, __u32 new)
+static __always_inline bool own_abort(const struct sock *sk, __u32 old, __u32 new)
 {
-	return new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK ||
-	       (new == TCP_CLOSE && !BPF_CORE_READ(sk, sk_err));
+	return new == TCP_CLOSE && (old == TCP_ESTABLISHED || old == TCP_CLOSE_WAIT) &&
+	       !BPF_CORE_READ(sk, sk_err);
 }
 
+/*
+ * abort: see own_abort. Current is the owner when it closed, shut down or died; else it was the
+ * peer or a timer, and current is whoever was interrupted.
+ */
 static __always_inline void tell_state(struct stream *s, const struct sock *sk, __u16 old,
-				       __u16 new, bool owner)
+				       __u16 new, bool abort)
 {
 	struct cpu_state *cs = cpu_state_get();
 	struct positions p = {};
@@ -86,6 +88,8 @@ static __always_inline void tell_state(struct stream *s, const struct sock *sk, 
 	struct ev_state *r;
 	__u64 seq, pid_tgid;
 	struct target *t;
+	bool owner = abort || new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK;
+	__u32 flags = abort ? EV_F_OWN_ABORT : 0;
 
 	if (!cs)
 		return;
@@ -111,7 +115,9 @@ static __always_inline void tell_state(struct stream *s, const struct sock *sk, 
 		count_lost(count, EV_LOST_RING_FULL, true);
 		goto out;
 	}
-	hdr_fill(&r->h, EV_STATE, sizeof(*r), s->flags & STREAM_COUNTED ? EV_F_COUNTED : 0, seq);
+	if (s->flags & STREAM_COUNTED)
+		flags |= EV_F_COUNTED;
+	hdr_fill(&r->h, EV_STATE, sizeof(*r), flags, seq);
 	pid_tgid = owner ? bpf_get_current_pid_tgid() : 0;
 	t = owner ? target_get(pid_tgid >> 32) : NULL;
 	hdr_who(&r->h, bpf_ktime_get_ns(), t ? pid_tgid : 0, t ? t->start : 0);
@@ -143,6 +149,7 @@ static __always_inline void tell_listen(const struct sock *sk)
 	if (c) {
 		__builtin_memset(c, 0, sizeof(*c));
 		hdr_fill(&c->h, EV_LISTEN, sizeof(*c), 0, seq);
+		hdr_place(&c->h);
 		hdr_who(&c->h, bpf_ktime_get_ns(), pid_tgid,
 			task_start((void *)bpf_get_current_task()));
 		c->fd = -1;
@@ -171,7 +178,7 @@ int BPF_PROG(on_set_state, const struct sock *sk, const int old, const int new)
 	if (!s)
 		return 0;
 	if (s->flags & STREAM_ANNOUNCED && old != new) /* shutdown, then close: FIN_WAIT1 twice */
-		tell_state(s, sk, old, new, by_owner(sk, new));
+		tell_state(s, sk, old, new, own_abort(sk, old, new));
 	/* The FIN is queued after this. */
 	if (new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK)
 		s->flags |= STREAM_FIN_SENT;

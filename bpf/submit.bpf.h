@@ -22,6 +22,7 @@ static __always_inline void hdr_fill(struct ev_hdr *h, __u16 type, __u32 len, __
 	h->flags = flags;
 	h->cpu = bpf_get_smp_processor_id();
 	h->cpu_seq = seq;
+	h->data_pos = 0;
 }
 
 static __always_inline void hdr_who(struct ev_hdr *h, __u64 ts, __u64 pid_tgid, __u64 start)
@@ -30,6 +31,12 @@ static __always_inline void hdr_who(struct ev_hdr *h, __u64 ts, __u64 pid_tgid, 
 	h->tgid = pid_tgid >> 32;
 	h->tid = (__u32)pid_tgid;
 	h->start = start;
+}
+
+/* Life records: what is in the data ring now comes before this. */
+static __always_inline void hdr_place(struct ev_hdr *h)
+{
+	h->data_pos = bpf_ringbuf_query(&data_ring, BPF_RB_PROD_POS);
 }
 
 /* One wake-up per sleep of the reader, and only when the ring fills: the reader polls by the clock.

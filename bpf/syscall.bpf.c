@@ -236,6 +236,7 @@ static __always_inline int listening(struct work *w)
 	}
 	__builtin_memset(c, 0, sizeof(*c));
 	hdr_fill(&c->h, EV_LISTEN, sizeof(*c), 0, seq);
+	hdr_place(&c->h);
 	hdr_who(&c->h, w->ts, w->pid_tgid, w->start);
 	c->inode = w->inode;
 	c->fd = w->fd;

@@ -65,6 +65,7 @@ struct work {
 	__u64 copy_n; /* copy_iov(): bytes to walk */
 	__u64 pos; /* walked so far */
 	__u64 total; /* what the call had asked for */
+	__u64 fault; /* payload_copy(): some bytes could not be read */
 	struct stream fresh; /* source of new map entries */
 	struct user_mmsghdr64 mmsg;
 	struct user_iovec iov[IOV_BATCH];

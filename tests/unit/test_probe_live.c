@@ -418,6 +418,7 @@ static void death_inside_a_send(void **state)
 	const struct ev_state *st;
 	const struct ev_life *exit_rec;
 	const struct ev_data *d;
+	struct pollfd pollfd = { .events = POLLIN };
 	uint64_t inode;
 	struct peer p;
 	size_t i = 0;
@@ -430,6 +431,8 @@ static void death_inside_a_send(void **state)
 	fd = (int)act(f, OP_ACCEPT, ls, 0, 0, 0);
 	inode = inode_of(f->pid, fd);
 	ask(f, OP_IO, fd, BY_WRITE, WORKER_BUF, 0);
+	pollfd.fd = p.fd;
+	assert_int_equal(poll(&pollfd, 1, 20000), 1); /* it is inside */
 	nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
 	worker_stop(f);
 	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);

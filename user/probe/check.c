@@ -110,10 +110,9 @@ static void check_programs(struct rows *r, const struct kernel_facts *k)
 			mend(c, "a later kernel has it");
 		} else {
 			detail(c, "%s; without it: no %s", strerror(-t[i].err), t[i].use);
-			mend(c, t[i].err == -EPERM || t[i].err == -EACCES
-					? "grant CAP_BPF and CAP_PERFMON; allow bpf(2) in the "
-					  "seccomp profile"
-					: "please report it with this kernel's release");
+			mend(c, t[i].err == -EPERM ? "grant CAP_BPF and CAP_PERFMON; allow bpf(2) "
+						     "in the seccomp profile"
+						   : "please report it with this kernel's release");
 		}
 	}
 }

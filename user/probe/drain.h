@@ -9,6 +9,7 @@
 #include "probe/ring.h"
 
 struct drain_life {
+	uint64_t data_pos; /* position in the data ring before which it belongs */
 	uint64_t ts;
 	void *rec;
 	size_t n;
@@ -16,9 +17,8 @@ struct drain_life {
 
 struct drain {
 	struct ring data, life;
-	struct drain_life *wait; /* life records not yet handed on, by ts */
+	struct drain_life *wait; /* life records not yet handed on, in order */
 	size_t n_wait, cap_wait;
-	uint64_t next_begin; /* ts of the first waiting record that begins something; ~0: none */
 	uint64_t bad; /* records shorter than their header says */
 };
 
@@ -26,10 +26,7 @@ typedef void (*drain_fn)(void *ctx, const void *raw, size_t n);
 
 int drain_open(struct drain *d, int data_fd, size_t data_bytes, int life_fd, size_t life_bytes);
 void drain_close(struct drain *d);
-/*
- * Hand on what is in the rings now. Fork, exec and listen come before the data that follows them;
- * exit, OOM and signals after all data that is older than this call. 0 or -ENOMEM.
- */
+/* Hand on what is in the rings now, each life record at its place among the data. 0 or -ENOMEM. */
 int drain_once(struct drain *d, drain_fn fn, void *ctx);
 
 #endif
