@@ -106,8 +106,10 @@ static void emit_self(struct pipeline *p)
 		.exchange = exchange_stats(p->exchanges),
 		.conns_open = conn_count(p->conns),
 		.parse_lost = p->parse_lost,
+		/* A replay's outputs are waited for, so there is nothing to say of them; what they
+		 * have written by now depends on threads, and a replay says the same twice. */
 		.out = p->out,
-		.n_out = p->n_out,
+		.n_out = p->live ? p->n_out : 0,
 	};
 	struct id_hash h;
 
@@ -241,6 +243,7 @@ void pipeline_feed(struct pipeline *p, const void *raw, size_t n)
 			emit_self(p);
 		break;
 	case EVENT_STOP:
+		origin_on_event(p->origin, &ev, NULL, 0);
 		stop(p);
 		break;
 	default:

@@ -255,7 +255,8 @@ void self_to_record(const struct self_state *s, const struct self_view *v, uint6
 	record_json(r, "self.bytes", scratch->p + at_bytes, at_exchanges - at_bytes);
 	record_json(r, "self.exchanges", scratch->p + at_exchanges, at_conns - at_exchanges);
 	record_json(r, "self.connections", scratch->p + at_conns, at_outputs - at_conns);
-	record_json(r, "self.outputs", scratch->p + at_outputs, end - at_outputs);
+	if (v->n_out)
+		record_json(r, "self.outputs", scratch->p + at_outputs, end - at_outputs);
 	add_agent(r, s);
 	record_bool(r, "self.final", s->final);
 }
