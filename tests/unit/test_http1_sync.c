@@ -98,10 +98,13 @@ static void test_tail_of_a_call(void **state)
 	(void)state;
 	for (int other_call = 0; other_call < 2; other_call++) {
 		tap_init(&t, CONN_SERVER, false);
-		script_send(&t, DIR_READ, "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab", SIZE_MAX);
+		script_send(&t, DIR_READ,
+			    "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab",
+			    SIZE_MAX);
 		proto_http1.gap(&t.c, DIR_READ, 60, 100, GAP_OMITTED, &ch, &t.sink);
 		ch.ts += (uint64_t)other_call;
-		proto_http1.bytes(&t.c, DIR_READ, 160, (const uint8_t *)tail, sizeof(tail) - 1, &ch, &t.sink);
+		proto_http1.bytes(&t.c, DIR_READ, 160, (const uint8_t *)tail, sizeof(tail) - 1, &ch,
+				  &t.sink);
 		assert_int_equal(t.n, 1 + other_call);
 		assert_string_equal(t.broken, "");
 		tap_free(&t);

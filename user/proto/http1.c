@@ -98,27 +98,42 @@ static void call_init(struct h1_call *x, struct conn *c, enum direction d, const
 }
 
 /*
- * The response in work is to a request that nobody saw: was that HEAD? Then there is no body, and
- * what stands where it should begin is the next response.
+ * Is there no body where one should be, and do the bytes begin the next response? So it is where
+ * the request was HEAD and nobody saw it: its reply went to another request, or to none. Requests
+ * that wait behind a body which has not ended say that the client knows better.
  */
-static bool was_head(const struct h1_call *x, const uint8_t *p, size_t n)
+static bool no_body(const struct h1_call *x, const uint8_t *p, size_t n)
 {
 	const struct h1_dir *dir = x->dir;
-	int status, minor;
 
-	if (!dir->open || !dir->late || !x->call_start)
+	if (!dir->open || !x->call_start || h1_is_request(x->h, dir))
 		return false;
 	switch (dir->state) {
 	case H1_BODY_CLOSE:
-		if (h1_parse_status(p, n, &status, &minor))
+		if ((dir->late || x->h->fifo_len > 1) && h1_start_line_here(x, p, n))
 			return true;
-		/* fall through */
+		break;
 	case H1_BODY_LENGTH:
 	case H1_CHUNK_SIZE:
-		return dir->empty && n >= 3 && h1_status_prefix(p, n) != PROTO_NO;
+		if (x->h->gapped && x->h->fifo_len > 1 && h1_start_line_here(x, p, n))
+			return true;
+		break;
 	default:
 		return false;
 	}
+	return dir->late && dir->empty && n >= 3 && h1_status_prefix(p, n) != PROTO_NO;
+}
+
+/* Of this direction: is there something before them that was not seen? */
+static void first_bytes(struct h1_call *x, uint64_t pos)
+{
+	struct h1_dir *dir = x->dir;
+
+	dir->state = H1_START;
+	if (!pos && !x->c->late)
+		return;
+	/* met late, nothing is known to be missing from the replies to what will be asked */
+	h1_lose_step(x, H1_SEEK_IDLE, GAP_LOST, h1_is_request(x->h, dir) || !x->c->late);
 }
 
 static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const uint8_t *p, size_t n,
@@ -140,12 +155,15 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 	call_init(&x, c, d, ch, ch ? ch->ts : c->dir[d].last_ts, out);
 	dir = x.dir;
 	if (dir->state == H1_INIT)
-		dir->state = pos || c->late ? H1_SEEK : H1_START;
+		first_bytes(&x, pos);
 	x.call_start = !(dir->mid_call && x.ts == dir->last_ts);
 	dir->mid_call = false;
-	if (was_head(&x, p, n)) {
+	if (dir->guess && dir->state == H1_CHUNK_DATA && x.call_start &&
+	    h1_start_line_here(&x, p, n))
+		h1_lose_step(&x, H1_SEEK_CHUNKED, (enum gap_kind)dir->gap_kind, true);
+	if (no_body(&x, p, n)) {
 		h1_end_response(&x, dir->last_ts);
-		dir->state = H1_SEEK;
+		h1_lose_step(&x, H1_SEEK_IDLE, GAP_LOST, x.h->gapped);
 	}
 	while (n) {
 		size_t k;

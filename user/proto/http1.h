@@ -140,6 +140,7 @@ struct h1_dir {
 	bool empty; /* no byte of the body was seen yet */
 	bool digits,
 		cr; /* chunk size: a digit was there; it is over (then: the last byte was CR) */
+	bool guess; /* in a chunk whose size was found behind a gap, its end not yet confirmed */
 	bool mid_call; /* the last thing was a planned gap: the bytes that follow may be the same
 			  call's */
 	bool gap; /* whole messages may have been missed: pairing is not sure from here on */
@@ -153,6 +154,8 @@ struct http1 {
 	uint32_t resyncs;
 	int8_t req_dir; /* enum direction that carries requests; -1: not known yet */
 	bool gapped; /* a gap that was not exactly accounted for was ever seen */
+	uint8_t pipelining; /* the client was seen to pipeline: counts down while it does not */
+	bool doubt; /* the oldest waiting request came right behind a gap */
 	uint8_t fifo_head;
 	uint16_t fifo_len; /* exchanges next_index - fifo_len … next_index - 1 wait for their
 			      response's end */
@@ -200,6 +203,8 @@ void h1_lose_step(struct h1_call *x, enum h1_seek mode, enum gap_kind kind, bool
 /* H1_START and H1_SEEK. Return the bytes used. */
 size_t h1_start(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
 size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
+/* Do these bytes begin with a whole start line of x->dir? */
+bool h1_start_line_here(const struct h1_call *x, const uint8_t *p, size_t n);
 /* Nothing will come of the line that was kept. */
 void h1_pass_over_kept(struct h1_call *x);
 

@@ -326,7 +326,7 @@ static size_t chunk_end(struct h1_call *x, uint64_t pos, const uint8_t *p, size_
 	if (!dir->cr)
 		h1_flag(x, dir, H1_BIT(H1_AN_BARE_LF), pos);
 	dir->state = H1_CHUNK_SIZE;
-	dir->cr = dir->digits = false;
+	dir->cr = dir->digits = dir->guess = false;
 	dir->left = 0;
 	return 1;
 }

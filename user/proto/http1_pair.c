@@ -5,6 +5,10 @@
  */
 #include "proto/http1.h"
 
+/* So many requests in a row that came after their predecessor's answer clear a client of
+ * pipelining. */
+#define PIPELINING 8
+
 static enum h1_kind kind_at(const struct http1 *h, unsigned i)
 {
 	unsigned at = (h->fifo_head + i) % H1_OPEN_MAX;
@@ -12,12 +16,17 @@ static enum h1_kind kind_at(const struct http1 *h, unsigned i)
 	return (enum h1_kind)(h->fifo_kind[at / 4] >> (at % 4 * 2) & 3);
 }
 
-static void push(struct http1 *h, enum h1_kind kind)
+static void set_kind(struct http1 *h, unsigned at, enum h1_kind kind)
 {
-	unsigned at = (h->fifo_head + h->fifo_len++) % H1_OPEN_MAX, shift = at % 4 * 2;
+	unsigned shift = at % 4 * 2;
 
 	h->fifo_kind[at / 4] =
 		(uint8_t)((h->fifo_kind[at / 4] & ~(3u << shift)) | (unsigned)kind << shift);
+}
+
+static void push(struct http1 *h, enum h1_kind kind)
+{
+	set_kind(h, (h->fifo_head + h->fifo_len++) % H1_OPEN_MAX, kind);
 }
 
 enum h1_kind h1_pair_kind(const struct http1 *h)
@@ -127,7 +136,8 @@ static bool direction_change(struct h1_call *x)
 	struct http1 *h = x->h;
 	struct h1_dir *res = h1_response_dir(h);
 
-	if (h->fifo_len > 1 || (res->open && res->state != H1_SEEK && !res->interim))
+	if (h->fifo_len > 1 || h->pipelining ||
+	    (res->open && res->state != H1_SEEK && !res->interim))
 		return false;
 	if (res->open && res->seek != H1_SEEK_IDLE && !res->interim)
 		h1_end_response(x, res->last_ts);
@@ -145,6 +155,7 @@ uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind)
 	struct http1 *h = x->h;
 	struct h1_dir *req = x->dir, *res = h1_response_dir(h);
 	uint32_t an = 0;
+	bool gap;
 
 	/*
 	 * The response to a request that nobody saw may have been one to HEAD, and its length mean
@@ -158,10 +169,19 @@ uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind)
 		res->state = H1_SEEK;
 		res->seek = H1_SEEK_IDLE;
 	}
+	gap = req->gap || res->gap;
 	if (res->gap && !direction_change(x))
 		kind = H1_UNSURE;
-	if (req->gap && h->fifo_len)
+	if (req->gap && (h->fifo_len || h->pipelining))
 		kind = H1_UNSURE;
+	if (h->fifo_len)
+		h->pipelining = PIPELINING;
+	else if (!gap && h->pipelining)
+		h->pipelining--;
+	/* more come before the first after a gap is answered: others, lost, may be due before it */
+	if (h->fifo_len && h->doubt && !res->open)
+		set_kind(h, h->fifo_head, H1_UNSURE);
+	h->doubt = h->fifo_len ? h->doubt : req->gap;
 	req->gap = false;
 	if (h->fifo_len == H1_OPEN_MAX) {
 		an = H1_BIT(H1_AN_TOO_MANY_PIPELINED);

@@ -45,7 +45,7 @@ static void begin(struct h1_call *x)
 	dir->state = H1_FIELDS;
 	dir->seek = H1_SEEK_IDLE;
 	dir->seen = 0;
-	dir->interim = false;
+	dir->interim = dir->guess = false;
 	memset(&dir->f, 0, sizeof(dir->f));
 }
 
@@ -300,11 +300,29 @@ size_t h1_start(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 /* May a chunk size be taken for a chunk of the message that lost step, or is it another's? */
 static bool may_resume(const struct h1_call *x)
 {
-	const struct h1_dir *dir = x->dir;
+	const struct h1_dir *dir = x->dir, *res = h1_response_dir(x->h);
 
 	if (dir->seek != H1_SEEK_CHUNKED)
 		return false;
-	return h1_is_request(x->h, dir) || x->h->fifo_len == (dir->open && !dir->late ? 1 : 0);
+	if (h1_is_request(x->h, dir)) /* a request that is being answered is over */
+		return h1_pair_waits(x->h, dir->index) &&
+		       !(res->open && res->index == dir->index && !res->interim);
+	return x->h->fifo_len == (dir->open && !dir->late ? 1 : 0);
+}
+
+bool h1_start_line_here(const struct h1_call *x, const uint8_t *p, size_t n)
+{
+	const uint8_t *lf = memchr(p, '\n', n);
+	struct h1_request_line r;
+	int status, minor;
+
+	if (!lf)
+		return false;
+	if (x->h->req_dir != (int)x->d && h1_parse_status(p, (size_t)(lf - p), &status, &minor))
+		return true;
+	return x->h->req_dir != (int)!x->d &&
+	       h1_parse_request(p, (size_t)(lf - p), &r) == PROTO_YES &&
+	       h1_method_known(r.method, r.method_len);
 }
 
 size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
@@ -316,7 +334,7 @@ size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 		return garbage(x, pos, p, n);
 	if (dir->line && dir->line->len) {
 		/* what is kept may be the end of something, and this the start line itself */
-		if (prefix(x, p, n) != PROTO_YES || !memchr(p, '\n', n)) {
+		if (!h1_start_line_here(x, p, n)) {
 			k = kept_start(x, pos, p, n);
 			if (k)
 				return k;
@@ -340,6 +358,7 @@ size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 		x->h->resyncs++;
 		dir->state = H1_CHUNK_SIZE;
 		dir->seek = H1_SEEK_IDLE;
+		dir->guess = true;
 		dir->left = 0;
 		dir->digits = dir->cr = false;
 		return empty;
