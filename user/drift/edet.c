@@ -8,11 +8,14 @@
 #include "drift/edet_table.h"
 
 typedef float vec __attribute__((vector_size(16)));
+typedef double vec2 __attribute__((vector_size(16)));
+typedef int64_t mask2 __attribute__((vector_size(16)));
+typedef uint32_t vec4u __attribute__((vector_size(16)));
 #define VECS (EDET_LANES / 4)
 
 #define RECOVERY_LOG 11.512925464970229 /* ln 1e5 */
 
-_Static_assert(PROFILE_MAX_EDGES == 63, "the search takes six steps");
+_Static_assert(PROFILE_MAX_EDGES == 63, "the search takes two steps of eight");
 _Static_assert(PROFILE_MAX_SYMBOLS + 1 == 8 * 16, "blocks cover the counts");
 
 static void add_pool(struct edet *d, unsigned s, uint32_t n)
@@ -29,11 +32,6 @@ static void take_from_pool(struct edet *d)
 		d->block[s / 16] -= d->cn[s];
 		d->n -= d->cn[s];
 	}
-	d->pool.n -= d->since.n;
-	d->pool.x -= d->since.x;
-	d->pool.xx -= d->since.xx;
-	d->pool.below -= d->since.below;
-	d->pool.above -= d->since.above;
 }
 
 void edet_init(struct edet *d, const struct edet_table *t, const struct profile_feature *ref,
@@ -45,8 +43,11 @@ void edet_init(struct edet *d, const struct edet_table *t, const struct profile_
 	d->table = t;
 	d->key = key;
 	d->n_edges = ref->n_edges;
-	for (unsigned i = 0; i < PROFILE_MAX_EDGES; i++)
+	d->walk = 1;
+	for (unsigned i = 0; i < PROFILE_MAX_EDGES + 1; i++)
 		d->edge[i] = i < ref->n_edges ? ref->edge[i] : INFINITY;
+	for (unsigned i = 0; i < 8; i++)
+		d->pivot[i] = d->edge[8 * i + 7];
 	for (unsigned s = 0; s < 2 * ref->n_edges + 1; s++)
 		add_pool(d, s, (uint32_t)ref->count[s]);
 	d->stride = ref->stride ? ref->stride : 1;
@@ -73,23 +74,43 @@ static double uniform(uint64_t key, uint64_t counter)
 	return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
+/* How many of eight numbers are below x. */
+static inline unsigned below_of_8(const double *p, double x)
+{
+	const vec2 *v = (const vec2 *)p, xx = { x, x };
+	/* A comparison gives -1 where it holds. */
+	const mask2 sum = (v[0] < xx) + (v[1] < xx) + (v[2] < xx) + (v[3] < xx);
+
+	return (unsigned)-(sum[0] + sum[1]);
+}
+
 static unsigned symbol(const struct edet *d, double x)
 {
-	unsigned i = 0;
+	unsigned i = 8 * below_of_8(d->pivot, x);
 
-	for (unsigned step = 32; step; step /= 2)
-		i += d->edge[i + step - 1] < x ? step : 0;
+	/* The last pivot is an infinity, so i is 56 at most. */
+	i += below_of_8(d->edge + i, x);
 	return 2 * i + (i < d->n_edges && d->edge[i] == x);
 }
 
+/* Ones before place i of 16, else zeros, at 16 - i. */
+static const uint32_t before_mask[32] __attribute__((aligned(16))) = {
+	~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u,
+};
+
 static double rank(const struct edet *d, unsigned s, double v)
 {
-	uint64_t below = 0;
+	const vec4u *c = (const vec4u *)(d->c + (s & ~15u));
+	vec4u sum = { 0 }, m;
+	uint64_t below;
 
+	for (unsigned i = 0; i < 4; i++) {
+		memcpy(&m, before_mask + 16 - s % 16 + 4 * i, sizeof(m));
+		sum += c[i] & m;
+	}
+	below = (uint64_t)sum[0] + sum[1] + sum[2] + sum[3];
 	for (unsigned b = 0; b < s / 16; b++)
 		below += d->block[b];
-	for (unsigned i = s & ~15u; i < s; i++)
-		below += d->c[i];
 	return ((double)below + v * ((double)d->c[s] + 1)) / ((double)d->n + 1);
 }
 
@@ -98,8 +119,9 @@ double edet_rank(const struct edet *d, double x, double v)
 	return rank(d, symbol(d, x), v);
 }
 
-static void sum_value(const struct edet *d, struct edet_sums *sum, double x)
+static void sum_value(struct edet *d, double x)
 {
+	struct edet_sums *sum = &d->since;
 	const double y = x - d->ref_mean;
 
 	if (!isfinite(x))
@@ -124,6 +146,13 @@ static void forget_since(struct edet *d)
 	else
 		memset(d->cn, 0, sizeof(d->cn));
 	d->n_since = 0;
+	if (d->growing) {
+		d->pool.n += d->since.n;
+		d->pool.x += d->since.x;
+		d->pool.xx += d->since.xx;
+		d->pool.below += d->since.below;
+		d->pool.above += d->since.above;
+	}
 	d->since = (struct edet_sums){ 0 };
 	/* Decided here and kept until the next onset: what is since the onset is in the pool or
 	 * not. */
@@ -136,7 +165,7 @@ static void count_since(struct edet *d, unsigned s, double x)
 		d->recent[d->n_since] = (uint8_t)s;
 	d->cn[s]++;
 	d->n_since++;
-	sum_value(d, &d->since, x);
+	sum_value(d, x);
 }
 
 /* M = (M + w * add) * G of that cell; returns the new sum. */
@@ -145,6 +174,7 @@ static double bet(struct edet *d, unsigned cell, float add)
 	const vec *g = (const vec *)d->table->g[cell], *w = (const vec *)d->table->w;
 	vec *m = (vec *)d->m, sum = { 0 };
 
+#pragma GCC unroll 5
 	for (unsigned i = 0; i < VECS; i++) {
 		m[i] = (m[i] + w[i] * add) * g[i];
 		sum += m[i];
@@ -217,18 +247,16 @@ enum edet_event edet_update(struct edet *d, double x, bool fresh, uint64_t ts, d
 	before = d->evidence + add;
 	if (before > 0) {
 		e = d->evidence = bet(d, cell, (float)add);
-		d->l += log(e / before);
-		if (d->l <= 0) {
-			d->l = 0;
+		d->walk *= e / before;
+		if (d->walk <= 1) {
+			d->walk = 1;
 			d->onset_ts = ts;
 			forget_since(d);
 		}
 	}
 	count_since(d, s, x);
-	if (d->growing) {
+	if (d->growing)
 		add_pool(d, s, 1);
-		sum_value(d, &d->pool, x);
-	}
 	if (d->evidence < threshold)
 		return EDET_NONE;
 	alarm_now(d);
@@ -238,7 +266,8 @@ enum edet_event edet_update(struct edet *d, double x, bool fresh, uint64_t ts, d
 void edet_resume(struct edet *d)
 {
 	memset(d->m, 0, sizeof(d->m));
-	d->evidence = d->l = d->log_more = d->recover = 0;
+	d->evidence = d->log_more = d->recover = 0;
+	d->walk = 1;
 	d->alarmed = false;
 	d->credit = 0;
 	forget_since(d);

@@ -39,8 +39,9 @@ struct edet {
 	uint64_t counter; /* values ranked so far */
 	unsigned n_edges;
 	unsigned stride, skip; /* every stride-th value counts */
-	double edge[PROFILE_MAX_EDGES]; /* padded with infinity */
-	uint32_t c[PROFILE_MAX_SYMBOLS + 1]; /* the pool */
+	double pivot[8] __attribute__((aligned(16))); /* every eighth edge */
+	double edge[PROFILE_MAX_EDGES + 1] __attribute__((aligned(16))); /* padded with infinity */
+	uint32_t c[PROFILE_MAX_SYMBOLS + 1] __attribute__((aligned(16))); /* the pool */
 	uint32_t block[8]; /* sums of 16 counts each */
 	uint32_t cn[PROFILE_MAX_SYMBOLS + 1]; /* counts since the estimated onset */
 	uint64_t n; /* sum of c */
@@ -48,10 +49,14 @@ struct edet {
 	uint8_t recent[16]; /* the first symbols counted in cn: undone faster than cleared */
 	float m[EDET_LANES] __attribute__((aligned(16)));
 	double evidence; /* sum of m */
-	double l; /* log-evidence walk that dates the onset */
+	/*
+	 * exp of the walk L = max(0, L + ln(E / (E_before + s))) that dates the onset: 1 is L = 0.
+	 * Needs no logarithm and cannot overflow: its steps telescope to less than E / s.
+	 */
+	double walk;
 	uint64_t onset_ts;
 	double ref_mean, ref_sd; /* sd is NaN where it is unknown */
-	struct edet_sums pool, since;
+	struct edet_sums pool, since; /* pool: without what came since the onset */
 	unsigned credit; /* exchanges whose share of the false-alarm budget is still to be spent */
 	bool growing; /* values since the onset are in the pool as well */
 	bool alarmed;

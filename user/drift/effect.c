@@ -27,13 +27,6 @@ static void split(const struct edet *d, struct sides *s)
 	}
 	s->sr = d->pool;
 	s->sw = d->since;
-	if (d->growing) {
-		s->sr.n -= s->sw.n;
-		s->sr.x -= s->sw.x;
-		s->sr.xx -= s->sw.xx;
-		s->sr.below -= s->sw.below;
-		s->sr.above -= s->sw.above;
-	}
 }
 
 /*

@@ -254,7 +254,7 @@ void watch_value(struct watch *w, struct watch_out *out, const struct drift_inpu
 	} else if (w->state != DRIFT_WARNING) {
 		if (d->evidence >= w->threshold * WARNING_SHARE)
 			watch_tell(w, out, in, DRIFT_WARNING);
-	} else if (d->l <= 0) {
+	} else if (d->walk <= 1) {
 		watch_tell(w, out, in, DRIFT_STABLE);
 	}
 }
