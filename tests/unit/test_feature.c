@@ -66,7 +66,8 @@ static void expect(const char *prefix, const char *body, const char *want)
 static void test_names(void **state)
 {
 	(void)state;
-	expect("request.body", "{\"features\":{\"petal_len\":1.5,\"ok\":true,\"s\":\"red\"},\"n\":null}",
+	expect("request.body",
+	       "{\"features\":{\"petal_len\":1.5,\"ok\":true,\"s\":\"red\"},\"n\":null}",
 	       "request.body.features.petal_len=1.5\nrequest.body.features.ok='true'\n"
 	       "request.body.features.s='red'\nrequest.body.n=?\n");
 	expect("request.body", "{\"features\":[5.1,3.5,\"x\"]}",
@@ -87,7 +88,8 @@ static void test_names(void **state)
 	expect("request.body", "{\"a\":[],\"b\":{},\"c\":[[]],\"d\":1}", "request.body.d=1\n");
 	expect("request.body", "{\"a\":[1,{\"x\":2},3]}",
 	       "request.body.a[]=1\nrequest.body.a[].x=2\nrequest.body.a[]=3\n");
-	expect("request.body", "{\"a\":NaN,\"b\":-Infinity}", "request.body.a=?\nrequest.body.b=-inf\n");
+	expect("request.body", "{\"a\":NaN,\"b\":-Infinity}",
+	       "request.body.a=?\nrequest.body.b=-inf\n");
 }
 
 static void test_outputs(void **state)
@@ -177,8 +179,8 @@ static void test_long_names(void **state)
 
 static void test_not_json(void **state)
 {
-	static const char *const text[] = { "",	    "hello", "12 monkeys", "a,b\n1,2", "<html>",
-					    "\xff", "}",     "nul",	   "\"open" };
+	static const char *const text[] = { "",     "hello", "12 monkeys", "a,b\n1,2", "<html>",
+					    "\xff", "}",     "nul",        "\"open" };
 	struct buf out = { 0 };
 
 	(void)state;
@@ -259,7 +261,8 @@ static void count(void *ctx, const struct feature_value *v)
 static void test_speed(void **state)
 {
 	static const char body[] =
-		"{\"sepal_length\": 5.1, \"sepal_width\": 3.5, \"petal_length\": 1.4, \"petal_width\": "
+		"{\"sepal_length\": 5.1, \"sepal_width\": 3.5, \"petal_length\": 1.4, "
+		"\"petal_width\": "
 		"0.2, \"region\": \"north\", \"member\": true, \"age\": 41, \"income\": 51234.5, "
 		"\"score\": 0.8715, \"visits\": 12}";
 	double sum = 0;
@@ -270,7 +273,8 @@ static void test_speed(void **state)
 	(void)state;
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	for (int i = 0; i < rounds; i++)
-		assert_int_equal(features_from_json("request.body", body, sizeof(body) - 1, &sink), 10);
+		assert_int_equal(features_from_json("request.body", body, sizeof(body) - 1, &sink),
+				 10);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	printf("           %zu bytes, 10 values: %.0f ns\n", sizeof(body) - 1,
 	       ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / rounds);
@@ -280,11 +284,11 @@ static void test_speed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),	   cmocka_unit_test(test_outputs),
+		cmocka_unit_test(test_names),       cmocka_unit_test(test_outputs),
 		cmocka_unit_test(test_long_arrays), cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_long_names), cmocka_unit_test(test_not_json),
-		cmocka_unit_test(test_any_cut),	   cmocka_unit_test(test_any_flip),
-		cmocka_unit_test(test_bounds),	   cmocka_unit_test(test_speed),
+		cmocka_unit_test(test_long_names),  cmocka_unit_test(test_not_json),
+		cmocka_unit_test(test_any_cut),     cmocka_unit_test(test_any_flip),
+		cmocka_unit_test(test_bounds),      cmocka_unit_test(test_speed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
