@@ -227,12 +227,10 @@ void pipeline_feed(struct pipeline *p, const void *raw, size_t n)
 	case EVENT_CONN:
 	case EVENT_STATE:
 	case EVENT_CLOSE:
-		conn_on_event(p->conns, &ev);
 		break;
 	case EVENT_EXIT:
 	case EVENT_OOM:
 		on_death(p, &ev);
-		conn_on_event(p->conns, &ev);
 		break;
 	case EVENT_COUNTERS:
 		self_on_counters(&p->self, &ev.counters);
@@ -242,15 +240,14 @@ void pipeline_feed(struct pipeline *p, const void *raw, size_t n)
 		if (!p->self.final)
 			emit_self(p);
 		break;
-	case EVENT_STOP:
-		origin_on_event(p->origin, &ev, NULL, 0);
-		stop(p);
-		break;
 	default:
 		origin_on_event(p->origin, &ev, NULL, 0);
-		if (ev.type == EVENT_LISTEN)
-			conn_on_event(p->conns, &ev);
 	}
+	/* All of them: connections also live by the time that passes and by the deaths of their
+	 * owners. */
+	conn_on_event(p->conns, &ev);
+	if (ev.type == EVENT_STOP)
+		stop(p);
 }
 
 /* ---- life --------------------------------------------------------------------------------------
