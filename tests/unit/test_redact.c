@@ -84,7 +84,7 @@ static void schemes_and_tokens(void **state)
 	same("the bearer of good news is a basic human, token classification");
 	same("basic knowledge, basic authentication");
 	is("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-DEF_123", "[REDACTED:jwt:64]");
-	is("xeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.", "x[REDACTED:jwt:64]");
+	is("xeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.", "[REDACTED:jwt:64]");
 	same("eyJ is how base64 of a brace begins");
 }
 

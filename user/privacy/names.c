@@ -4,6 +4,7 @@
  * a secret? Names are cut into words at case changes, digits and punctuation; rules look at words.
  */
 #include "privacy/names.h"
+#include "privacy/scan.h"
 
 #include <string.h>
 #include <strings.h>
@@ -195,7 +196,8 @@ enum name_secret name_secret(const char *p, size_t n)
 		p += n - NAME_MAX_BYTES;
 		n = NAME_MAX_BYTES;
 	}
-	if (!may_be_secret(p, n))
+	/* [REDACTED:aws_key:32] in a name is no word of it: a first run judged what stood there. */
+	if (!may_be_secret(p, n) || placeholder_within(p, n))
 		return NAME_HARMLESS;
 	split_words(&v, p, n);
 	for (unsigned i = 0; i < v.n && most != NAME_SECRET; i++) {

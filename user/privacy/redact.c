@@ -285,7 +285,7 @@ static unsigned redact_events(const struct redactor *r, struct buf *out, const c
 
 		while (i && i < line && p[i] == ' ')
 			i++;
-		if (i && i < line && (p[i] == '{' || p[i] == '[')) {
+		if (i && redact_begins_json(p + i, line - i)) {
 			buf_put(out, p, i);
 			count += redact_json_at(r, out, p + i, line - i, 0, !lf);
 		} else {

@@ -113,15 +113,6 @@ static void scan_plain_string(struct lexer *x, const struct string *s)
 	walk_end(&w);
 }
 
-static bool looks_like_json(const struct buf *b)
-{
-	size_t i = 0;
-
-	while (i < b->len && is_space(b->p[i]))
-		i++;
-	return i + 1 < b->len && (b->p[i] == '{' || b->p[i] == '[');
-}
-
 /* Decode, clean, and where that changed anything write it anew. */
 static void scan_escaped_string(struct lexer *x, const struct string *s)
 {
@@ -131,7 +122,7 @@ static void scan_escaped_string(struct lexer *x, const struct string *s)
 	buf_clear(&x->plain);
 	buf_clear(&x->clean);
 	json_unescape(&x->plain, x->p + s->from, s->to - s->from);
-	if (looks_like_json(&x->plain) && x->depth < REDACT_JSON_DEPTH)
+	if (x->depth < REDACT_JSON_DEPTH && redact_begins_json(x->plain.p, x->plain.len))
 		found = redact_json_at(x->r, &x->clean, x->plain.p, x->plain.len, x->depth + 1,
 				       cut);
 	else
@@ -245,20 +236,18 @@ static size_t junk(struct lexer *x, size_t i)
 	return i;
 }
 
-static bool is_literal(const struct lexer *x, size_t i, size_t *end)
+static size_t literal_length(const char *p, size_t n)
 {
 	static const char *const words[] = { "true", "false", "null", "NaN", "Infinity" };
 
 	for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++) {
 		const size_t len = strlen(words[k]);
 
-		if (x->n - i >= len && !memcmp(x->p + i, words[k], len) &&
-		    (x->n - i == len || !scan_is_alnum((uint8_t)x->p[i + len]))) {
-			*end = i + len;
-			return true;
-		}
+		if (n >= len && !memcmp(p, words[k], len) &&
+		    (n == len || !scan_is_alnum((uint8_t)p[len])))
+			return len;
 	}
-	return false;
+	return 0;
 }
 
 /* A string ends before one of these, or it was none. */
@@ -301,18 +290,39 @@ static void lex(struct lexer *x, size_t i)
 {
 	while (i < x->n) {
 		const char c = x->p[i];
-		size_t end;
+		size_t len = 0;
 
-		if (c == '"')
+		if (c == '"') {
 			i = string(x, i + 1);
-		else if (is_space(c) || c == ',' || c == '{' || c == '}' || c == '[' || c == ']' ||
-			 c == ':')
-			i++;
-		else if ((c >= '0' && c <= '9') || c == '-')
-			i = is_number_byte(c) ? number(x, i) : i + 1;
-		else
-			i = is_literal(x, i, &end) ? end : junk(x, i);
+		} else if (is_space(c) || (c && strchr(",:{}[]", c))) {
+			/* A placeholder, in what is no JSON, stays whole. */
+			len = c == '[' ? placeholder_length(x->p + i, x->n - i) : 0;
+			i += len ? len : 1;
+		} else if ((c >= '0' && c <= '9') || c == '-') {
+			i = number(x, i);
+		} else {
+			len = literal_length(x->p + i, x->n - i);
+			i = len ? i + len : junk(x, i);
+		}
 	}
+}
+
+bool redact_begins_json(const char *p, size_t n)
+{
+	size_t i = 0, next;
+
+	while (i < n && is_space(p[i]))
+		i++;
+	for (next = i + 1; next < n && is_space(p[next]);)
+		next++;
+	if (next >= n)
+		return false;
+	if (p[i] == '{')
+		return p[next] == '"' || p[next] == '}';
+	return p[i] == '[' &&
+	       ((p[next] && strchr("\"{[]-0123456789", p[next])) ||
+		literal_length(p + next, n - next)) &&
+	       !placeholder_length(p + next, n - next);
 }
 
 /* ---- where a fragment begins -------------------------------------------------------------------
@@ -366,41 +376,32 @@ static bool begins_inside(const struct lexer *x, const size_t *quote, size_t n)
 	return inside > outside;
 }
 
-static bool begins_document(const struct lexer *x, size_t i)
+/*
+ * The rest of a string that began before the fragment may be the rest of a secret. A short one goes
+ * whole, of a long one (prose) its first word, which was cut.
+ */
+static size_t cut_length(const struct lexer *x, size_t quote)
 {
-	const size_t next = skip_space(x, i + 1);
-	const char c = i < x->n ? x->p[i] : '\0';
-	const char d = next < x->n ? x->p[next] : '\0';
-	size_t end;
+	size_t i = 0;
 
-	if (c == '{')
-		return d == '"' || d == '}';
-	if (c == '[')
-		return strchr("\"{[]-0123456789", d) || is_literal(x, next, &end);
-	return false;
+	if (quote <= CUT_VALUE_MAX)
+		return quote;
+	while (i < quote && is_space(x->p[i]))
+		i++;
+	while (i < quote && !is_space(x->p[i]))
+		i++;
+	return i;
 }
 
-/*
- * The rest of a string that began before the fragment: it may be the rest of a secret. A short one
- * goes whole, of a long one (prose) its first word, which was cut.
- */
 static size_t begin_inside(struct lexer *x, size_t quote)
 {
 	struct string s;
-	size_t word = 0, kept, i;
+	size_t kept = placeholder_length(x->p, quote), i;
 
-	kept = placeholder_length(x->p, quote);
-	if (!kept) {
-		if (quote <= CUT_VALUE_MAX)
-			word = quote;
-		else
-			while (word < quote && !is_space(x->p[word]) && x->p[word] != '\\')
-				word++;
-		if (word) {
-			placeholder_put(x->out, "cut", word);
-			x->count++;
-		}
-		kept = x->done = word;
+	if (!kept && quote) {
+		kept = x->done = cut_length(x, quote);
+		placeholder_put(x->out, "cut", kept);
+		x->count++;
 	}
 	read_string(x, kept, &s);
 	scan_string(x, &s);
@@ -434,20 +435,23 @@ static size_t begin_outside(struct lexer *x, size_t i)
 	return digits && end - i >= 4 ? replace_value(x, i, "cut") : i;
 }
 
+/* A fragment may begin anywhere; returns where the lexer takes over. */
+static size_t begin_fragment(struct lexer *x)
+{
+	size_t quote[QUOTES_MAX];
+	const size_t quotes = find_quotes(x, quote);
+
+	if (quotes && begins_inside(x, quote, quotes))
+		return begin_inside(x, quote[0]);
+	return begin_outside(x, skip_space(x, 0));
+}
+
 unsigned redact_json_at(const struct redactor *r, struct buf *out, const char *p, size_t n,
 			unsigned depth, bool cut)
 {
 	struct lexer x = { .r = r, .out = out, .p = p, .n = n, .depth = depth, .cut = cut };
-	size_t quote[QUOTES_MAX], quotes, i = skip_space(&x, 0);
 
-	if (!begins_document(&x, i)) {
-		quotes = find_quotes(&x, quote);
-		if (quotes && begins_inside(&x, quote, quotes))
-			i = begin_inside(&x, quote[0]);
-		else
-			i = begin_outside(&x, i);
-	}
-	lex(&x, i);
+	lex(&x, redact_begins_json(p, n) ? 0 : begin_fragment(&x));
 	flush(&x, n);
 	buf_free(&x.plain);
 	buf_free(&x.clean);

@@ -19,7 +19,7 @@ static unsigned put_secret(struct buf *out, const char *p, size_t n)
 
 static unsigned put_value(const struct redactor *r, struct buf *out, const char *p, size_t n)
 {
-	if (n > 1 && (p[0] == '{' || p[0] == '['))
+	if (redact_begins_json(p, n))
 		return redact_json_at(r, out, p, n, 0, false);
 	return redact_plain(r, out, p, n, true);
 }

@@ -64,7 +64,7 @@ static unsigned scan_part(struct url *u, const char *p, size_t n, bool plus)
 	buf_clear(&u->plain);
 	buf_clear(&u->clean);
 	percent_decode(&u->plain, p, n, plus);
-	if (u->plain.len > 1 && (u->plain.p[0] == '{' || u->plain.p[0] == '['))
+	if (redact_begins_json(u->plain.p, u->plain.len))
 		count = redact_json_at(u->r, &u->clean, u->plain.p, u->plain.len, 1, true);
 	else
 		count = redact_plain(u->r, &u->clean, u->plain.p, u->plain.len, true);
@@ -187,15 +187,22 @@ static bool has_digit(const char *p, size_t n)
 	return false;
 }
 
+static bool is_key_segment(struct url *u, const char *p, size_t n)
+{
+	if (!memchr(p, '%', n))
+		return looks_like_key(p, n);
+	buf_clear(&u->plain);
+	percent_decode(&u->plain, p, n, false);
+	return looks_like_key(u->plain.p, u->plain.len);
+}
+
 static unsigned path_segment(struct url *u, const char *before, size_t before_len, const char *p,
 			     size_t n)
 {
-	if (placeholder_length(p, n) == n && n) {
-		buf_put(u->out, p, n);
-		return 0;
-	}
-	if (looks_like_key(p, n) ||
-	    (n >= 8 && has_digit(p, n) && redact_key_is_secret(before, before_len))) {
+	const bool after_name =
+		n >= 8 && has_digit(p, n) && redact_key_is_secret(before, before_len);
+
+	if ((after_name || is_key_segment(u, p, n)) && !placeholder_within(p, n)) {
 		placeholder_put(u->out, "key", n);
 		return 1;
 	}

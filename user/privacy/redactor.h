@@ -21,6 +21,9 @@ void walk_put(struct buf *out, const struct span *s);
 bool redactor_has_rules(const struct redactor *r);
 /* Plain text; cut: its end may be missing. */
 unsigned redact_plain(const struct redactor *r, struct buf *out, const char *p, size_t n, bool cut);
+/* Begins as a JSON object or array does (a placeholder does not): what else is inside strings and
+ * values is plain text. */
+bool redact_begins_json(const char *p, size_t n);
 /* JSON inside JSON strings inside …; cut as above. */
 unsigned redact_json_at(const struct redactor *r, struct buf *out, const char *p, size_t n,
 			unsigned depth, bool cut);

@@ -52,6 +52,11 @@ static bool is_token(uint8_t c) /* RFC 6750 b64token, and base64 */
 	return scan_is_alnum(c) || (c && strchr("-._~+/=", c));
 }
 
+static bool is_token_or_address(uint8_t c)
+{
+	return is_token(c) || c == '@' || c == '%';
+}
+
 static size_t run_end(const struct text *t, size_t i, bool (*member)(uint8_t))
 {
 	while (i < t->n && member(t->p[i]))
@@ -165,17 +170,20 @@ static bool is_jwt(uint8_t c)
 static bool scan_jwt(const struct text *t, size_t from, size_t i, struct span *s)
 {
 	const uint8_t *dot;
-	size_t end;
+	size_t start = i - 2, end;
 
 	if (!preceded(t, from, i, "ey", 2))
 		return false;
+	/* What hangs on its left goes with it: alone it would look different to a second run. */
+	while (start > from && is_base62_dash(t->p[start - 1]))
+		start--;
 	end = run_end(t, i, is_jwt);
 	dot = memchr(t->p + i, '.', end - i);
 	while (end > i && t->p[end - 1] == '.' && !(t->cut && end == t->n))
 		end--;
 	if (dot && (size_t)(dot - t->p) - i >= 8 && end - (size_t)(dot - t->p) >= 2)
-		return found(s, i - 2, end, "jwt");
-	return t->cut && end == t->n && end - i >= CUT_MIN && found(s, i - 2, end, "jwt");
+		return found(s, start, end, "jwt");
+	return t->cut && end == t->n && end - i >= CUT_MIN && found(s, start, end, "jwt");
 }
 
 static bool is_upper_digit(uint8_t c)
@@ -225,6 +233,9 @@ static bool scan_scheme(const struct text *t, size_t from, size_t start, const c
 	while (i < t->n && (t->p[i] == ' ' || t->p[i] == '\t'))
 		i++;
 	end = run_end(t, i, is_token);
+	if (end < t->n &&
+	    (t->p[end] == '@' || t->p[end] == '%')) /* "basic joe@…": as a whole or not at all */
+		end = run_end(t, end, is_token_or_address);
 	if (i == start + n || end - i < min || !looks_like_token(t, i, end))
 		return false;
 	return found(s, i, end, kind);
@@ -289,11 +300,6 @@ static size_t next_anchor(const uint8_t *p, size_t i, size_t n)
 static bool scan_at(const struct text *t, size_t from, size_t i, struct span *s, size_t *next)
 {
 	switch (t->p[i]) {
-	case '[':
-		*next = i + placeholder_length(t->p + i, t->n - i);
-		if (*next == i)
-			(*next)++;
-		return false;
 	case '@':
 		return scan_at_sign(t, from, i, 1, s);
 	case '%':
@@ -326,8 +332,12 @@ bool scan_next(const struct text *t, size_t from, struct span *s)
 {
 	for (size_t i = next_anchor(t->p, from, t->n), next; i < t->n;
 	     i = next_anchor(t->p, next, t->n)) {
+		const size_t skip = t->p[i] == '[' ? placeholder_length(t->p + i, t->n - i) : 0;
+
 		next = i + 1;
-		if (scan_at(t, from, i, s, &next))
+		if (skip)
+			from = next = i + skip;
+		else if (t->p[i] != '[' && scan_at(t, from, i, s, &next))
 			return true;
 	}
 	return false;
@@ -356,6 +366,18 @@ size_t placeholder_length(const void *p, size_t n)
 	if (!digits || digits > PLACEHOLDER_DIGITS_MAX || i == n || s[i] != ']')
 		return 0;
 	return i + 1;
+}
+
+bool placeholder_within(const void *p, size_t n)
+{
+	const uint8_t *s = p, *const end = s + n;
+
+	while ((s = memchr(s, '[', (size_t)(end - s)))) {
+		if (placeholder_length(s, (size_t)(end - s)))
+			return true;
+		s++;
+	}
+	return false;
 }
 
 void placeholder_put(struct buf *out, const char *kind, size_t secret_bytes)

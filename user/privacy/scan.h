@@ -37,6 +37,7 @@ bool scan_at_sign(const struct text *t, size_t from, size_t i, size_t width, str
 
 /* Length of a placeholder that stands at p, 0: none. */
 size_t placeholder_length(const void *p, size_t n);
+bool placeholder_within(const void *p, size_t n);
 void placeholder_put(struct buf *out, const char *kind, size_t secret_bytes);
 
 /* True if the JSON that follows a value of a key `token` shows that it is one of a model's tokens.

@@ -85,6 +85,11 @@ static size_t quoted_end(const struct text *t, size_t i, const struct quote *q)
 	return t->n;
 }
 
+static bool is_placeholder(const struct text *t, size_t i)
+{
+	return t->p[i] == '[' && placeholder_length(t->p + i, t->n - i);
+}
+
 static bool is_escape(const struct text *t, size_t i)
 {
 	return t->p[i] == '\\' && i + 1 < t->n && strchr("nrt\"'\\", t->p[i + 1]);
@@ -93,9 +98,14 @@ static bool is_escape(const struct text *t, size_t i)
 static size_t bare_end(const struct text *t, size_t i, bool in_json)
 {
 	const char *const stops = in_json ? " \t\r\n\"'`<>&,}]" : " \t\r\n\"'`<>&";
+	const size_t start = i;
 
-	while (i < t->n && t->p[i] && !strchr(stops, t->p[i]) && !is_escape(t, i))
+	while (i < t->n && t->p[i] && !strchr(stops, t->p[i]) && !is_escape(t, i) &&
+	       !is_placeholder(t, i))
 		i++;
+	/* A backslash before a placeholder was an escape's, whose letter went with the secret. */
+	while (i < t->n && i > start && t->p[i - 1] == '\\' && is_placeholder(t, i))
+		i--;
 	return i;
 }
 
@@ -188,11 +198,13 @@ bool scan_assignment(const struct text *t, size_t from, size_t i, struct span *s
 	else if (colon && t->n - v >= 2 && t->p[v] == '/' && t->p[v + 1] == '/')
 		return false; /* a scheme of a URL */
 	v = skip_blanks(t, v);
-	if (v >= t->n || placeholder_length(t->p + v, t->n - v))
+	if (v >= t->n || is_placeholder(t, v))
 		return false;
 	q = quote_at(t, v);
 	if (q.mark)
 		return quoted_value(t, &name, v, &q, s);
+	if (q.slashes)
+		return false;
 	if (name.quote && (t->p[v] == '{' || t->p[v] == '[')) {
 		if (sure != NAME_SECRET)
 			return false;
