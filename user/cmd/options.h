@@ -20,8 +20,10 @@ struct str_list {
 
 struct options {
 	/* targets */
-	uint32_t *pids; size_t n_pids;
-	uint16_t *ports; size_t n_ports;
+	uint32_t *pids;
+	size_t n_pids;
+	uint16_t *ports;
+	size_t n_ports;
 	struct str_list comms, exes, cgroups;
 	char **cmd; /* after --, NULL-terminated; NULL: none */
 	/* capture */
