@@ -209,13 +209,19 @@ void case_messages(struct client_setup *s)
 
 void case_big(struct client_setup *s)
 {
-	struct client *c = case_open(s, CLIENT_V4);
+	struct client_setup wide = *s;
+	struct client *c;
+
+	wide.wide = true;
+	wide.wrong = 0;
+	c = case_open(&wide, CLIENT_V4);
 
 	case_ask(c, "big", "n=10485760");
 	case_post(c, "big", NULL, 10 * MIB, 0);
 	ask_hidden(c, "big", "n=3000000&frame=chunked&chunk=100000");
 	case_ask(c, "big", NULL);
 	client_close(c, false);
+	s->wrong += wide.wrong;
 }
 
 /* ---- system calls ---- */

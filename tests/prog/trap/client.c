@@ -38,8 +38,8 @@ static int connect_to(const struct client_setup *s, enum client_where where)
 
 	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v6.sin6_addr = in6addr_loopback;
-	/* So that bytes arrive when they were sent, not when we get round to reading. */
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	if (s->wide)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	if (where == CLIENT_UNIX) {
 		snprintf(path.sun_path, sizeof(path.sun_path), "%s", s->unix_path);
 		bad = connect(fd, (struct sockaddr *)&path, sizeof(path));
@@ -360,7 +360,7 @@ static void truth_times(const struct client *c, const struct client_call *q,
 {
 	const struct client_setup *s = c->setup;
 	double read = (double)(r->read_ns - r->first_send_ns) / 1e9;
-	double arrived = (double)(r->arrived_ns - r->sent_ns) / 1e9;
+	double arrived = (double)(int64_t)(r->arrived_ns - r->sent_ns) / 1e9;
 	double low = (double)s->low_ns / 1e9;
 
 	if (low < arrived * s->low_share)

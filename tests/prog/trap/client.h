@@ -16,6 +16,7 @@ struct client_setup {
 	FILE *truth; /* lines for `check` */
 	uint64_t up_ns, low_ns; /* how much longer or shorter than ours a duration may be */
 	double low_share;
+	bool wide; /* bytes arrive when they were sent, not when we get round to reading */
 	unsigned wrong; /* replies that were not as asked for: the traps themselves are broken */
 };
 

@@ -112,7 +112,9 @@ int trap_load(int argc, char **argv)
 		{ "body", 1, 0, 'b' },        { "truth", 1, 0, 't' },
 		{ "go", 1, 0, 'g' },          { 0 },
 	};
-	static struct load l = { .connections = 32, .requests = 1000, .name = "load" };
+	static struct load l = {
+		.setup = { .wide = true }, .connections = 32, .requests = 1000, .name = "load"
+	};
 	int o, status;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
