@@ -104,7 +104,7 @@ static double draw(enum stream s)
 	}
 }
 
-/* A reference of n values; stride 0: as estimated. */
+/* A reference of n values; stride 0: as estimated, now and later. */
 static void start(struct edet *d, enum stream s, int n, unsigned stride, uint64_t key)
 {
 	struct profile_builder *b = profile_builder_new(1, 1 << 20);
@@ -124,6 +124,8 @@ static void start(struct edet *d, enum stream s, int n, unsigned stride, uint64_
 	if (stride)
 		p->feature[0]->stride = stride;
 	edet_init(d, table, p->feature[0], key);
+	if (stride)
+		d->acf.period = UINT64_MAX;
 	profile_free(p);
 }
 
@@ -537,15 +539,82 @@ static void test_stride(void **state)
 	(void)state;
 	random_state = 18;
 	start(&d, NORMAL, 1000, 4, 2);
-	for (int i = 1; i <= 400; i++) {
-		const uint64_t before = d.counter;
+	for (int i = 1; i <= 200; i++) {
+		const uint64_t before = d.n;
 
 		edet_update(&d, normal(), true, 1, INFINITY);
-		assert_int_equal(d.counter - before, i % 4 == 0);
+		assert_int_equal(d.n - before, i % 4 == 0);
 	}
 	for (int i = 0; i < 12; i++)
 		edet_update(&d, 8, true, 1, INFINITY);
 	assert_true(d.evidence > 10);
+}
+
+static double ar(double *x, double phi)
+{
+	*x = phi * *x + sqrt(1 - phi * phi) * normal();
+	return *x;
+}
+
+/* The running estimate is what the whole series says. */
+static void test_acf(void **state)
+{
+	const double phi[] = { 0, 0.3, 0.6 };
+
+	(void)state;
+	random_state = 21;
+	for (int k = 0; k < 3; k++) {
+		static double u[20000];
+		double x = normal(), a, b;
+		struct acf acf;
+
+		acf_start(&acf, 1, 20000);
+		for (int i = 0; i < 20000; i++) {
+			u[i] = 0.5 * erfc(-ar(&x, phi[k]) * M_SQRT1_2);
+			assert_int_equal(acf_add(&acf, u[i]), i == 19999);
+		}
+		a = acf_tau(&acf);
+		b = profile_tau(u, 20000);
+		assert_true(fabs(a - b) < 0.05 * b);
+	}
+}
+
+/*
+ * A stride follows the traffic: too long a one from a short reference comes down, one from a file
+ * in random order goes up before false alarms do.
+ */
+static void test_stride_follows(void **state)
+{
+	int late = 0, shorter = 0;
+	double longer = 0;
+
+	(void)state;
+	random_state = 22;
+	for (int run = 0; run < 20; run++) {
+		struct edet d;
+		double x = normal();
+
+		start(&d, NORMAL, 200, 4, (uint64_t)run);
+		acf_start(&d.acf, 1, 250);
+		for (int i = 0; i < 4000; i++)
+			edet_update(&d, normal(), true, 1, A);
+		shorter += d.stride == 1;
+		start(&d, NORMAL, 5000, 0, (uint64_t)run);
+		for (int i = 0; i < 20000; i++) {
+			const enum edet_event e = edet_update(&d, ar(&x, 0.8), true, 1, A);
+
+			late += e == EDET_ALARM && i > 4000;
+			if (e == EDET_RECOVERED)
+				edet_resume(&d);
+		}
+		longer += d.stride / 20.0;
+	}
+	print_message("           %d of 20 came down; up to %.1f on average; %d false alarms after "
+		      "that\n",
+		      shorter, longer, late);
+	assert_true(shorter >= 18);
+	assert_true(longer > 12 && longer < 30); /* tau is 9 */
+	assert_true(late <= 1);
 }
 
 static void test_deterministic(void **state)
@@ -769,6 +838,8 @@ int main(void)
 		cmocka_unit_test(test_pool_is_bounded),
 		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_stride),
+		cmocka_unit_test(test_acf),
+		cmocka_unit_test(test_stride_follows),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_effects),
 		cmocka_unit_test(test_effect_edges),

@@ -10,6 +10,7 @@
 #define DRIFT_EDET_H
 
 #include "data/profile.h"
+#include "drift/acf.h"
 
 #define EDET_BETS 17
 #define EDET_LANES 20 /* bets padded to whole vectors of four floats */
@@ -36,7 +37,7 @@ struct edet_sums {
 struct edet {
 	const struct edet_table *table;
 	uint64_t key; /* of the counter-based random numbers: from the feature's name */
-	uint64_t counter; /* values ranked so far */
+	uint64_t counter; /* values so far */
 	unsigned n_edges;
 	unsigned stride, skip; /* every stride-th value counts */
 	double pivot[8] __attribute__((aligned(16))); /* every eighth edge */
@@ -58,6 +59,9 @@ struct edet {
 	double ref_mean, ref_sd; /* sd is NaN where it is unknown */
 	struct edet_sums pool, since; /* pool: without what came since the onset */
 	unsigned credit; /* exchanges whose share of the false-alarm budget is still to be spent */
+	uint64_t stride_n; /* values that the stride was estimated from */
+	struct acf acf; /* of all values while the pool grows */
+	bool restride; /* a period of acf is complete */
 	bool growing; /* values since the onset are in the pool as well */
 	bool alarmed;
 	double recover; /* recovery statistic R */
