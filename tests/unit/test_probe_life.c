@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* test_probe_life.c - processes, targets and loss accounting of the probes on this kernel. */
+#include <sched.h>
+
 #include "probe_live.h"
 
 /* Children are in before they run; exec, exit status and core-dumping signals are told. */
@@ -178,12 +180,16 @@ static void losses_are_counted(void **state)
 	struct ev_count sum[EV_COUNT_KINDS];
 	uint64_t got[EV_COUNT_KINDS], lost = 0;
 	const struct ev_state *st;
+	cpu_set_t one;
 	uint64_t inode;
 	struct peer p;
 	int ls, fd;
 
 	NEEDS_PROBES();
 	f->o.ring_bytes = 65536;
+	CPU_ZERO(&one); /* on one CPU, where the record after a hole shows it */
+	CPU_SET(0, &one);
+	assert_int_equal(sched_setaffinity(f->pid, sizeof(one), &one), 0);
 	probe_on(f);
 	ls = (int)act(f, OP_LISTEN, 0, 0, 0, AF_INET);
 	p = peer_connect(AF_INET, f->s->arg);

@@ -404,7 +404,7 @@ static void a_peer_that_does_not_read(void **state)
 		blocked += d->ret > 0 && d->h.flags & EV_F_BLOCKED;
 		refused += d->ret == -EAGAIN && d->h.flags & EV_F_BLOCKED && !d->head_len;
 	}
-	assert_int_equal(blocked, 1);
+	assert_true(blocked >= 1); /* the socket's buffer may grow meanwhile */
 	assert_int_equal(refused, 1);
 	close(p.fd);
 }
