@@ -9,8 +9,8 @@ $(TRAP): $(TRAP_SRC) $(wildcard tests/prog/trap/*.h)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -static $(TRAP_SRC) -pthread -o $@
 
+# By its path: another Python may stand before it on PATH, without Debian's modules.
 PYTHON3 ?= /usr/bin/python3
-# A tool of Debian's may have a newer Python before it on PATH, without Debian's modules.
 
 live: all $(TRAP) ## real servers on this host (root): every request against what the client saw
 	$(Q)$(PYTHON3) tests/live/run.py --program $(BIN) --trap $(TRAP)
@@ -50,9 +50,11 @@ demo: all ## a classifier under uvicorn, watched until its data drifts (root)
 	$(Q)tools/demo/demo $(BIN)
 
 FORMAT_FILES = $(wildcard bpf/*.[ch] user/*.c user/*/*.[ch] tests/*/*.[ch] tests/prog/trap/*.[ch])
-check: $(UNIT) ## format, lint and unit tests
+SCRIPTS = $(wildcard tests/run-* tests/vm/vmtest tests/vm/run tests/vm/guest tools/setup tools/demo/demo .ci/run)
+lint: ## formatting of C, shell scripts
 	$(Q)clang-format --dry-run -Werror $(FORMAT_FILES)
-	$(Q)shellcheck tests/run-* tests/vm/vmtest tests/vm/run tests/vm/guest tools/setup tools/demo/demo .ci/run
-	$(Q)$(MAKE) --no-print-directory unit
+	$(Q)shellcheck $(SCRIPTS)
 
-.PHONY: live cli test test-vm fuzz bench demo check
+check: lint unit ## format, lint and unit tests
+
+.PHONY: live cli test test-vm fuzz bench demo lint check
