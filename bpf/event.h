@@ -79,6 +79,9 @@ enum ev_flag {
 	/* EV_STATE to TCP_CLOSE: sk_err was 0, so no reset or timeout came in: the owner aborted it itself
 	 * (close with unread data, SO_LINGER 0) */
 	EV_F_OWN_ABORT = 1 << 15,
+	/* EV_CONN: the positions of a known stream, read at the end of a run: what no record told of by
+	 * then is missing. Stands after all records of the stream. */
+	EV_F_READING = 1 << 16,
 };
 
 enum ev_dir { EV_READ = 0, EV_WRITE = 1 };

@@ -103,7 +103,7 @@ int iter_task_file(struct bpf_iter__task_file *ctx)
 		return 0;
 	sk = (void *)e.sk;
 	listens = sk_state(sk) == TCP_LISTEN;
-	if (iter_listeners && !listens)
+	if (iter_listeners ? !listens : iter_readings && listens)
 		return 0;
 	w = scratch_get();
 	if (!w)
@@ -121,12 +121,16 @@ int iter_task_file(struct bpf_iter__task_file *ctx)
 		}
 	} else {
 		s = stream_get(&e, &w->fresh);
-		if (!s || s->flags & STREAM_ANNOUNCED)
+		if (!s)
+			return 0;
+		if (!(s->flags & STREAM_ANNOUNCED) != !iter_readings)
 			return 0;
 		stream_positions(s, sk, &p);
 	}
 	hdr_fill(&c->h, listens ? EV_LISTEN : EV_CONN, sizeof(*c),
-		 EV_F_ITER | EV_F_LATE | (s && s->flags & STREAM_COUNTED ? EV_F_COUNTED : 0), 0);
+		 EV_F_ITER | (iter_readings ? EV_F_READING : EV_F_LATE) |
+			 (s && s->flags & STREAM_COUNTED ? EV_F_COUNTED : 0),
+		 0);
 	hdr_who(&c->h, bpf_ktime_get_ns(), (__u64)tgid << 32 | tgid, task_start(task));
 	c->inode = e.inode;
 	c->fd = ctx->fd;

@@ -25,6 +25,8 @@ extern __u32 reader_sleeps; /* set by the reader before it sleeps, cleared by wh
 extern __u32 iter_tgid; /* iterators: this process only; 0: all targets */
 extern __u32
 	iter_listeners; /* task_file iterator: listening sockets of every process, nothing else */
+extern __u32
+	iter_readings; /* task_file iterator: known streams, for their positions; else new ones */
 
 /* The agent's own pid namespace and its level, found by the task iterator. */
 extern __u64 agent_pid_ns;

@@ -23,6 +23,7 @@ const volatile bool watch_listen = false;
 __u32 reader_sleeps;
 __u32 iter_tgid;
 __u32 iter_listeners;
+__u32 iter_readings;
 __u64 agent_pid_ns;
 __u32 agent_pid_level;
 __u32 target_hint[HINT_SLOTS];

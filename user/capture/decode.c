@@ -232,6 +232,7 @@ static void decode_flags(struct event *ev, uint32_t f)
 	ev->connected = (f & EV_F_CONNECTED) != 0;
 	ev->eof = (f & EV_F_EOF) != 0;
 	ev->from_iter = (f & EV_F_ITER) != 0;
+	ev->reading = (f & EV_F_READING) != 0;
 	ev->wait_ticks = (f & EV_F_WAIT_TICKS) != 0;
 	ev->counted = (f & EV_F_COUNTED) != 0;
 }

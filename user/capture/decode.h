@@ -122,7 +122,7 @@ struct event {
 	enum event_source source;
 	/* flags of event.h, named */
 	bool late, peek, trunc, copy_fault, blocked, unordered, omitted, accepted, connected, eof,
-		from_iter, wait_ticks, counted;
+		from_iter, reading, wait_ticks, counted;
 	uint32_t cpu;
 	uint64_t cpu_seq;
 	uint64_t ts; /* monotonic ns */

@@ -76,6 +76,13 @@ static void on_conn(struct conn_table *t, const struct event *ev)
 		entry_end_and_drop(t, e, ev->ts);
 		e = NULL;
 	}
+	if (e && ev->reading) {
+		if (!e->counted == !ev->counted && !e->ended) {
+			stream_reconcile(t, e, DIR_READ, ec->rx_pos, ev->ts);
+			stream_reconcile(t, e, DIR_WRITE, ec->tx_pos, ev->ts);
+		}
+		return;
+	}
 	if (e) {
 		/* Told again (by an iterator, or after its first record was lost): positions are
 		 * left to the calls, whose order is certain. */

@@ -178,6 +178,7 @@ int load_open(struct loaded *l, const struct kernel_facts *k, const struct load_
 	l->reader_sleeps = &l->skel->bss->reader_sleeps;
 	l->iter_tgid = &l->skel->bss->iter_tgid;
 	l->iter_listeners = &l->skel->bss->iter_listeners;
+	l->iter_readings = &l->skel->bss->iter_readings;
 	return 0;
 }
 

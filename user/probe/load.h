@@ -33,6 +33,7 @@ struct loaded {
 	uint32_t *reader_sleeps;
 	uint32_t *iter_tgid;
 	uint32_t *iter_listeners;
+	uint32_t *iter_readings;
 	bool stamps_arrival; /* sk_data_ready is there */
 	const char *backend; /* how system calls are seen: "tp_btf/sys_exit" … */
 };

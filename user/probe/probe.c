@@ -26,6 +26,7 @@
 #include "probe/target.h"
 
 #define SECOND 1000000000ull
+#define SETTLE_US 2000 /* a call that is not blocked is long over by then */
 #define RESCAN_IDLE 10 /* seconds between scans when no rule can match newcomers */
 
 struct probe {
@@ -270,12 +271,20 @@ bool probe_cmd_status(const struct probe *p, int *status)
 
 int probe_stop(struct probe *p, const char *why, probe_fn fn, void *ctx)
 {
-	struct buf text = { 0 };
+	struct buf text = { 0 }, readings = { 0 };
 	int err;
 
 	set_sink(p, fn, ctx);
+	/* Read first, then let the calls that moved a position before that come to their exits. */
+	if (p->started)
+		targets_readings(&p->targets, &readings);
+	usleep(SETTLE_US);
 	load_detach(&p->bpf);
 	err = drain_once(&p->drain, on_record, p);
+	for (size_t at = 0; at + sizeof(struct ev_conn) <= readings.len;
+	     at += sizeof(struct ev_conn))
+		fn(ctx, readings.p + at, sizeof(struct ev_conn));
+	buf_free(&readings);
 	emit_clock(&p->emit);
 	targets_detach(&p->targets);
 	emit_counters(&p->emit, &p->bpf, true);

@@ -127,6 +127,17 @@ static int tell_streams(struct targets *t, uint32_t tgid)
 	return err;
 }
 
+int targets_readings(struct targets *t, struct buf *out)
+{
+	int err;
+
+	*t->bpf->iter_tgid = 0;
+	*t->bpf->iter_readings = 1;
+	err = load_iterate(t->bpf, LOAD_ITER_FILES, out);
+	*t->bpf->iter_readings = 0;
+	return err;
+}
+
 /* ---- scanning
  * ------------------------------------------------------------------------------------ */
 static const size_t task_size = sizeof(struct ev_life) + sizeof(struct ev_life_extra);

@@ -66,6 +66,8 @@ void targets_touch(struct targets *t, uint32_t tgid);
 /* Make the snapshots that are due at this time. */
 void targets_snapshots(struct targets *t, uint64_t now);
 /* EV_TARGET detach for all that live. */
+/* Where the known streams of all targets stand now, as raw records for emit (EV_F_READING). */
+int targets_readings(struct targets *t, struct buf *out);
 void targets_detach(struct targets *t);
 
 #endif
