@@ -174,6 +174,7 @@ static void on_exchange(void *ctx, const struct exchange *x)
 	buf_clear(&p->scratch);
 	exchange_to_record(x, p->origin, p->redactor, log_payload(p, x), &p->rec, &p->scratch);
 	emit(p, &p->rec);
+	alert_on_time(p->alerts, origin_realtime(p->origin, p->now));
 	if (x->role == CONN_SERVER && x->outcome == OUTCOME_OK && x->service && !x->service->ready)
 		origin_ready(p->origin, x->proc, x->res.last_ts);
 	watch_drift(p, x);
