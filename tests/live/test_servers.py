@@ -175,7 +175,7 @@ def test_uvicorn_10000_keepalive(context):
     server, port = context.uvicorn()
     monitor = context.monitor("--pid", str(server.pid))
     truths, _ = run_load(context, ("127.0.0.1", port), 10000, 32)
-    reconcile(monitor.stop(), truths)
+    reconcile(monitor.stop(), truths, short_share=0.02)
 
 
 def test_gunicorn_shapes(context):
@@ -193,7 +193,7 @@ def test_nginx_20000_keepalive(context):
     server, port = context.nginx("location / { return 200 '{\"answer\":\"" + body[12:] + "\"}'; }")
     monitor = context.monitor("--pid", str(server.pid))
     truths, _ = run_load(context, ("127.0.0.1", port), 20000, 32)
-    reconcile(monitor.stop(), truths)
+    reconcile(monitor.stop(), truths, short_share=0.02)
 
 
 def test_nginx_static(context):
