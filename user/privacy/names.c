@@ -192,12 +192,14 @@ enum name_secret name_secret(const char *p, size_t n)
 	enum name_secret most = NAME_HARMLESS;
 	struct words v;
 
+	/* [REDACTED:aws_key:32] in a name is no word of it: a first run judged what stood there. */
+	if (placeholder_within(p, n))
+		return NAME_HARMLESS;
 	if (n > NAME_MAX_BYTES) {
 		p += n - NAME_MAX_BYTES;
 		n = NAME_MAX_BYTES;
 	}
-	/* [REDACTED:aws_key:32] in a name is no word of it: a first run judged what stood there. */
-	if (!may_be_secret(p, n) || placeholder_within(p, n))
+	if (!may_be_secret(p, n))
 		return NAME_HARMLESS;
 	split_words(&v, p, n);
 	for (unsigned i = 0; i < v.n && most != NAME_SECRET; i++) {

@@ -299,6 +299,8 @@ static unsigned redact_events(const struct redactor *r, struct buf *out, const c
 
 unsigned redact_text(const struct redactor *r, struct buf *out, const char *p, size_t n)
 {
+	if (!n)
+		return 0;
 	return has_data_lines(p, n) ? redact_events(r, out, p, n)
 				    : redact_plain(r, out, p, n, true);
 }

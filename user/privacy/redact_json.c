@@ -460,5 +460,5 @@ unsigned redact_json_at(const struct redactor *r, struct buf *out, const char *p
 
 unsigned redact_json(const struct redactor *r, struct buf *out, const char *p, size_t n)
 {
-	return redact_json_at(r, out, p, n, 0, true);
+	return n ? redact_json_at(r, out, p, n, 0, true) : 0;
 }

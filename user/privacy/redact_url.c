@@ -6,8 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define NAME_MAX_BYTES 128u
-
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -91,10 +89,6 @@ static bool is_secret_in_query(const char *name, size_t n)
 
 static bool name_is_secret(struct url *u, const char *p, size_t n)
 {
-	if (n > NAME_MAX_BYTES) {
-		p += n - NAME_MAX_BYTES;
-		n = NAME_MAX_BYTES;
-	}
 	if (!memchr(p, '%', n))
 		return is_secret_in_query(p, n);
 	buf_clear(&u->plain);
@@ -216,6 +210,8 @@ unsigned redact_path(const struct redactor *r, struct buf *out, const char *p, s
 	size_t before_len = 0;
 	unsigned count = 0;
 
+	if (!n)
+		return 0;
 	for (;;) {
 		const char *slash = memchr(p, '/', n);
 		const size_t len = slash ? (size_t)(slash - p) : n;

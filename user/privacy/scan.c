@@ -217,7 +217,7 @@ static bool looks_like_token(const struct text *t, size_t from, size_t to)
 
 	return n >= 16 || (n >= 6 && m.digit) ||
 	       (n >= 8 && m.upper && m.lower && t->p[from] >= 'a') ||
-	       (n >= 8 && t->p[to - 1] == '=');
+	       (n >= 8 && t->p[to - 1] == '=' && (to == t->n || t->p[to] != '['));
 }
 
 /* Bearer X, Basic X, Token X. start: where the word begins; the scheme stays, the credential goes.
