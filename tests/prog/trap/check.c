@@ -207,7 +207,7 @@ static bool compare(char *truth, struct lines *records)
 		say_found(found, check);
 	}
 	if (!good)
-		printf("    %s\n", found->text);
+		printf("    %.900s\n", found->text);
 	return good;
 }
 
