@@ -24,6 +24,7 @@
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
+#define TCP_ULP 31
 
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2

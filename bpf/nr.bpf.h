@@ -20,6 +20,7 @@
 #define NR_recvmsg 47
 #define NR_shutdown 48
 #define NR_listen 50
+#define NR_setsockopt 54
 #define NR_splice 275
 #define NR_accept4 288
 #define NR_recvmmsg 299
@@ -39,6 +40,7 @@
 #define NR_connect 203
 #define NR_sendto 206
 #define NR_recvfrom 207
+#define NR_setsockopt 208
 #define NR_shutdown 210
 #define NR_sendmsg 211
 #define NR_recvmsg 212
@@ -57,6 +59,6 @@
 	 NR_BIT(NR_sendmsg, w) | NR_BIT(NR_recvmsg, w) | NR_BIT(NR_shutdown, w) |               \
 	 NR_BIT(NR_listen, w) | NR_BIT(NR_splice, w) | NR_BIT(NR_accept4, w) |                  \
 	 NR_BIT(NR_recvmmsg, w) | NR_BIT(NR_sendmmsg, w) | NR_BIT(NR_preadv2, w) |              \
-	 NR_BIT(NR_pwritev2, w))
+	 NR_BIT(NR_pwritev2, w) | NR_BIT(NR_setsockopt, w))
 
 #endif

@@ -120,7 +120,7 @@ static __always_inline void tell_state(struct stream *s, const struct sock *sk, 
 	hdr_fill(&r->h, EV_STATE, sizeof(*r), flags, seq);
 	pid_tgid = owner ? bpf_get_current_pid_tgid() : 0;
 	t = owner ? target_get(pid_tgid >> 32) : NULL;
-	hdr_who(&r->h, bpf_ktime_get_ns(), t ? pid_tgid : 0, t ? t->start : 0);
+	hdr_who(&r->h, bpf_ktime_get_ns(), t ? pid_tgid : 0, t ? target_start(t) : 0);
 	r->inode = s->inode;
 	r->sk = (__u64)sk;
 	r->old_state = old;

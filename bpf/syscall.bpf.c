@@ -248,6 +248,29 @@ static __always_inline int listening(struct work *w)
 	return 0;
 }
 
+/*
+ * setsockopt(TCP_ULP): kTLS from here on, where the socket's positions count records and not the
+ * bytes that read and write move. We count on from where it stands, and say so anew.
+ */
+static __always_inline int protocol_changed(struct work *w)
+{
+	struct positions p;
+	struct stream *s;
+
+	w->fd = w->arg[0];
+	if (w->ret || w->arg[1] != IPPROTO_TCP || w->arg[2] != TCP_ULP ||
+	    fd_resolve() != EV_PROTO_TCP)
+		return 0;
+	s = stream_lookup(w->proto, w->sk, w->inode);
+	if (!s || s->inode != w->inode || s->flags & STREAM_COUNTED)
+		return 0;
+	stream_positions(s, (void *)w->sk, &p);
+	s->count[EV_READ] = p.rx;
+	s->count[EV_WRITE] = p.tx;
+	s->flags = (s->flags | STREAM_COUNTED) & ~STREAM_ANNOUNCED;
+	return 0;
+}
+
 /* ---- dispatch
  * ------------------------------------------------------------------------------------- */
 /* Calls that move bytes: is there a stream behind the descriptor, and is the result worth a record?
@@ -329,6 +352,8 @@ __noinline int call_dispatch(void)
 		return fd_shut_down(w);
 	case NR_listen:
 		return listening(w);
+	case NR_setsockopt:
+		return protocol_changed(w);
 	}
 	return 0;
 }

@@ -106,10 +106,10 @@ static void check_programs(struct rows *r, const struct kernel_facts *k)
 		if (!t[i].err) {
 			detail(c, "%s", t[i].use);
 		} else if (t[i].err == -ENOENT) {
-			detail(c, "this kernel has none; without it: no %s", t[i].use);
+			detail(c, "this kernel has none; not seen without it: %s", t[i].use);
 			mend(c, "a later kernel has it");
 		} else {
-			detail(c, "%s; without it: no %s", strerror(-t[i].err), t[i].use);
+			detail(c, "%s; not seen without it: %s", strerror(-t[i].err), t[i].use);
 			mend(c, t[i].err == -EPERM ? "grant CAP_BPF and CAP_PERFMON; allow bpf(2) "
 						     "in the seccomp profile"
 						   : "please report it with this kernel's release");

@@ -110,6 +110,10 @@ static int configure(struct loaded *l, const struct load_opts *o)
 	err = bpf_map__set_max_entries(s->maps.data_ring, (uint32_t)l->ring_bytes);
 	err = err ? err : bpf_map__set_max_entries(s->maps.life_ring, LIFE_RING_BYTES);
 	err = err ? err : bpf_map__set_max_entries(s->maps.works, l->cpus);
+	err = err ? err : bpf_map__set_max_entries(s->maps.targets, o->max_targets);
+	err = err ? err : bpf_map__set_max_entries(s->maps.socks, o->max_sockets);
+	err = err ? err : bpf_map__set_max_entries(s->maps.counted, o->max_sockets / 2);
+	err = err ? err : bpf_map__set_max_entries(s->maps.unix_fds, o->max_sockets / 2);
 	/* Header part of the work area, then twice the copy limit: see work.bpf.h. */
 	err = err ? err
 		  : bpf_map__set_value_size(s->maps.works, bpf_map__value_size(s->maps.works) -
@@ -208,9 +212,8 @@ void load_close(struct loaded *l)
 }
 
 /* As the kernel side does it (filter.bpf.h): entry first, hint second; removal counts once. */
-int load_target_add(struct loaded *l, uint32_t tgid)
+int load_target_add(struct loaded *l, uint32_t tgid, uint64_t start)
 {
-	const uint64_t start = 0;
 	uint32_t *hint = &l->target_hint[tgid % (sizeof(l->skel->bss->target_hint) / 4)];
 
 	if (bpf_map_update_elem(l->targets_fd, &tgid, &start, BPF_NOEXIST))

@@ -17,7 +17,9 @@
 
 struct load_opts {
 	size_t ring_bytes; /* data ring; rounded up to a power of two of at least 64 KiB */
-	uint32_t copy_head, copy_tail;
+	uint32_t copy_head, copy_tail; /* together at most EV_COPY_MAX */
+	uint32_t max_targets; /* processes */
+	uint32_t max_sockets; /* TCP; half of it for unix sockets and pipes: 250 bytes each */
 	bool watch_exec, watch_listen;
 };
 
@@ -46,9 +48,10 @@ int load_attach(struct loaded *l, struct err *e);
 void load_detach(struct loaded *l);
 void load_close(struct loaded *l);
 
-/* Put a process in or out, by its number in the host's pid namespace. 0 or -errno (in already: 0).
+/* Put a process in or out, by its number in the host's pid namespace and its start. 0 or -errno (in
+ * already: 0).
  */
-int load_target_add(struct loaded *l, uint32_t tgid);
+int load_target_add(struct loaded *l, uint32_t tgid, uint64_t start);
 void load_target_del(struct loaded *l, uint32_t tgid);
 
 enum load_iter { LOAD_ITER_TASK, LOAD_ITER_FILES };

@@ -3,7 +3,7 @@
 #include "probe/probe.h"
 
 #include <errno.h>
-#include <linux/capability.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +92,8 @@ struct probe *probe_open(const struct probe_opts *o, struct err *e)
 		.ring_bytes = o->ring_bytes,
 		.copy_head = o->copy_head,
 		.copy_tail = o->copy_tail,
+		.max_targets = 8192,
+		.max_sockets = 16384,
 		.watch_exec = o->n_comms || o->n_exes || o->n_cgroups,
 		.watch_listen = o->n_ports,
 	};
@@ -115,6 +117,8 @@ struct probe *probe_open(const struct probe_opts *o, struct err *e)
 		goto fail;
 	}
 	make_meta(p);
+	kernel_facts_free(&p->kernel); /* 15 MB that nobody needs any more */
+	malloc_trim(0);
 	targets_init(&p->targets, &p->o, &p->bpf, &p->emit);
 	return p;
 fail:

@@ -213,7 +213,7 @@ static bool same_process(uint32_t pid, uint64_t start_ns)
 	uint64_t ticks;
 	char state;
 
-	if (!proc_stat(pid, &ticks, &state))
+	if (!proc_stat(pid, &ticks, &state) || state == 'Z' || state == 'X')
 		return false;
 	return !start_ns || (start_ns / tick_ns <= ticks + 1 && ticks <= start_ns / tick_ns + 1);
 }

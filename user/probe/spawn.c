@@ -1,29 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* spawn.c - starts CMD as a child of the agent, stopped at a pipe before its first instruction. */
+/*
+ * spawn.c - starts CMD as a child of the agent, held at an eventfd before its exec: a pipe would be
+ * a stream of the target, and its first record.
+ */
 #include "probe/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { WORD_GO = 1, WORD_GIVE_UP = 2 };
+
 /* In the child: signals as a shell would hand them on, then wait, then become CMD. */
-static void child(int go, int failed, char *const *cmd)
+static void child(int go, int failed, pid_t parent, char *const *cmd)
 {
 	static const int reset[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT };
 	sigset_t none;
-	char c;
+	uint64_t word;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* until it is CMD */
+	if (getppid() != parent)
+		_exit(127);
 	for (size_t i = 0; i < sizeof(reset) / sizeof(reset[0]); i++)
 		signal(reset[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (read(go, &c, 1) == 1) { /* 0: the agent gave up */
+	if (read(go, &word, sizeof(word)) == sizeof(word) && word == WORD_GO) {
 		int err;
 
+		prctl(PR_SET_PDEATHSIG, 0);
 		execvp(cmd[0], cmd);
 		err = errno;
 		if (write(failed, &err, sizeof(err)) != sizeof(err))
@@ -34,27 +46,25 @@ static void child(int go, int failed, char *const *cmd)
 
 int spawn_prepare(struct spawn *s, char *const *cmd)
 {
-	int go[2], failed[2], err;
+	const pid_t self = getpid();
+	int failed[2], err;
 
 	memset(s, 0, sizeof(*s));
-	if (pipe2(go, O_CLOEXEC))
+	s->go = eventfd(0, EFD_CLOEXEC);
+	if (s->go < 0)
 		return -errno;
 	if (pipe2(failed, O_CLOEXEC)) {
 		err = -errno;
-		close(go[0]);
-		close(go[1]);
+		close(s->go);
 		return err;
 	}
 	s->pid = fork();
 	err = s->pid < 0 ? -errno : 0;
 	if (!s->pid) {
-		close(go[1]);
 		close(failed[0]);
-		child(go[0], failed[1], cmd);
+		child(s->go, failed[1], self, cmd);
 	}
-	close(go[0]);
 	close(failed[1]);
-	s->go = go[1];
 	s->failed = failed[0];
 	if (err) {
 		s->pid = 0;
@@ -64,13 +74,18 @@ int spawn_prepare(struct spawn *s, char *const *cmd)
 	return err;
 }
 
+static int tell(const struct spawn *s, uint64_t word)
+{
+	return write(s->go, &word, sizeof(word)) == sizeof(word) ? 0 : -errno;
+}
+
 int spawn_go(struct spawn *s)
 {
-	int err = 0;
+	int err = tell(s, WORD_GO);
 	ssize_t n;
 
-	if (write(s->go, "", 1) != 1)
-		return -errno;
+	if (err)
+		return err;
 	do
 		n = read(s->failed, &err, sizeof(err));
 	while (n < 0 && errno == EINTR);
@@ -95,6 +110,7 @@ void spawn_free(struct spawn *s)
 {
 	if (!s->pid || s->go < 0)
 		return;
+	tell(s, WORD_GIVE_UP);
 	close(s->go);
 	close(s->failed);
 	waitpid(s->pid, NULL, 0);

@@ -8,7 +8,7 @@
 
 struct spawn {
 	pid_t pid; /* 0: none */
-	int go; /* write end: the child waits for one byte */
+	int go; /* eventfd: the child waits for a word */
 	int failed; /* read end: errno of a failed exec, closed by a successful one */
 	bool ended;
 	int status; /* as wait(2) has it */

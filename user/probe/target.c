@@ -163,7 +163,7 @@ static int read_tasks(struct targets *t, size_t *n)
 
 static int take_in(struct targets *t, struct member *m, const char *why, const char *rule)
 {
-	const int err = load_target_add(t->bpf, m->tgid);
+	const int err = load_target_add(t->bpf, m->tgid, m->start);
 
 	if (err)
 		return err;
@@ -252,23 +252,21 @@ static int tell_news(struct targets *t, size_t n, bool first)
 /* Who is missing from two scans in a row has died, and its exit record was lost. */
 static void drop_the_gone(struct targets *t)
 {
-	struct member *m;
-	bool again;
+	struct member *m, *gone = NULL;
 
-	do {
-		again = false;
-		for (size_t i = 0; (m = table_next(&t->procs, &i));) {
-			if (m->seen + 2 > t->scans)
-				continue;
-			if (m->target) {
-				load_target_del(t->bpf, m->tgid);
-				tell_target(t, m, EV_TARGET_DETACH, "gone", NULL);
-			}
-			forget(t, m);
-			again = true;
-			break; /* the table must not change under an iteration */
+	for (size_t i = 0; (m = table_next(&t->procs, &i));)
+		if (m->seen + 2 <= t->scans) {
+			m->next_gone = gone; /* the table must not change under an iteration */
+			gone = m;
 		}
-	} while (again);
+	while ((m = gone)) {
+		gone = m->next_gone;
+		if (m->target) {
+			load_target_del(t->bpf, m->tgid);
+			tell_target(t, m, EV_TARGET_DETACH, "gone", NULL);
+		}
+		forget(t, m);
+	}
 }
 
 static int mark_listeners(struct targets *t)

@@ -27,6 +27,7 @@ struct member {
 	bool fresh; /* became a target, and that was not told yet */
 	const char *why; /* fresh: the rule's kind … */
 	const char *rule; /* … and text */
+	struct member *next_gone; /* while those that died unseen are removed */
 	char comm[EV_COMM_LEN + 1];
 	char nodename[EV_NODENAME_LEN];
 };
