@@ -56,9 +56,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		if (op >= 0xe0) {
 			uint64_t gap = (uint64_t)(k + 1) << (op & 0x0e);
 
-			tap_gap(&t, d, gap, op & 1 ? GAP_LOST : GAP_OMITTED);
-			if (k & 1) /* what follows is of the same call */
-				t.ts -= 10;
+			if (k & 1) { /* in the middle of a call */
+				tap_hole(&t, d, gap, op & 1 ? GAP_LOST : GAP_OMITTED);
+				t.jumped[d] = true;
+			} else {
+				tap_gap(&t, d, gap, op & 1 ? GAP_LOST : GAP_OMITTED);
+			}
 			fed += gap;
 			continue;
 		}

@@ -49,6 +49,7 @@ static const struct script scripts[] = {
 	{ "pipeline dropped", { ">GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n\r\n", "<" OK5, "!t" }, "GET /a []. 200 [hello]. | GET /b []. 0 []? target | GET /c []. 0 []? target", NO_CLIENT },
 	{ "agent stops", { ">GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\n\r\nab", "!s" }, "GET /a []. 200 [ab]? stop | GET /b []. 0 []? stop", 0 },
 	{ "evicted", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\n\r\nab", "!e" }, "GET /a []. 200 [ab]? evicted", 0 },
+	{ "evicted, half closed", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\n\r\nab", "!E" }, "GET /a []. 200 [ab]? evicted", 0 },
 	{ "stalled", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", "*", "<cd" }, "GET /a []. 200 [abcd]. stalled", NO_CLIENT },
 	{ "end of nothing", { "}", "{", "!p" }, "", 0 },
 	/* end of HTTP */

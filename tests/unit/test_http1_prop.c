@@ -391,10 +391,8 @@ static void gaps_round(uint64_t seed, bool pipelined, unsigned *whole, unsigned 
 			if (!spare && n > cap) {
 				size_t half = cap / 2;
 
-				tap_bytes(&t, d, b->p + off, half);
-				tap_gap(&t, d, n - 2 * half, GAP_OMITTED);
-				t.ts -= 10; /* the tail is of the same call */
-				tap_bytes(&t, d, b->p + off + n - half, half);
+				tap_cut_call(&t, d, b->p + off, half, n - 2 * half, GAP_OMITTED,
+					     b->p + off + n - half, half);
 			} else {
 				tap_bytes(&t, d, b->p + off, n);
 			}
@@ -480,9 +478,9 @@ static void test_every_gap(void **state)
 						tap_bytes(&t, d, turn[i], strlen(turn[i]));
 						continue;
 					}
-					tap_bytes(&t, d, turn[i], from);
-					tap_gap(&t, d, n, n & 1 ? GAP_LOST : GAP_OMITTED);
-					tap_bytes(&t, d, turn[i] + from + n, len - from - n);
+					tap_cut_call(&t, d, turn[i], from, n,
+						     n & 1 ? GAP_LOST : GAP_OMITTED,
+						     turn[i] + from + n, len - from - n);
 				}
 				finish(&t);
 				last = &t.x[t.n - 1];

@@ -17,11 +17,13 @@
 /*
  * A step is text of which the first byte says what it is:
  *   >bytes  <bytes    request and response direction, one call (NUL bytes: written as \001)
- *   (n  )n            planned gap of n bytes in the request ( or response ) direction
+ *   (n  )n            jump of n bytes in the request ( or response ) direction, planned
  *   [n  ]n            lost bytes
- *   }  {              end of the request, of the response direction
- *   !p !t             closed by the peer of the requests' reader, by that reader; !r reset by the
- *                     peer, !R by the reader; !e evicted, !s the agent stops
+ *   /n  \n            planned gap inside the last call; the next bytes there are its tail
+ *   /n  \n             planned gap inside the last call; the next bytes of the direction are its
+ * tail }  {              end of the request, of the response direction !p !t             closed by
+ * the peer of the requests' reader, by that reader; !r reset by the peer, !R by the reader; !e
+ * evicted, !s the agent stops
  *   *                 the writer of responses meets a full socket
  *
  * What comes out, for each exchange: METHOD TARGET [body](end) STATUS [body](end) and marks; in a
@@ -144,6 +146,11 @@ static inline void script_step(struct tap *t, bool client, const char *step, siz
 	case ')':
 		tap_gap(t, res, strtoull(step + 1, NULL, 10), GAP_OMITTED);
 		break;
+	case '/':
+	case '\\':
+		tap_hole(t, step[0] == '/' ? req : res, strtoull(step + 1, NULL, 10), GAP_OMITTED);
+		t->jumped[step[0] == '/' ? req : res] = true; /* the tail has the same time */
+		break;
 	case '[':
 		tap_gap(t, req, strtoull(step + 1, NULL, 10), GAP_LOST);
 		break;
@@ -177,7 +184,11 @@ static inline void script_step(struct tap *t, bool client, const char *step, siz
 		case 'R':
 			tap_end(t, server, true, false);
 			break;
+		case 'E':
+			t->c.closer = other;
+			/* fall through */
 		case 'e':
+			t->c.evicted = true;
 			tap_end(t, CLOSED_NOT, false, false);
 			break;
 		default:

@@ -41,6 +41,7 @@ struct tap {
 	struct tap_x *x;
 	size_t n, cap;
 	uint64_t ts, messages;
+	bool jumped[2];
 	char broken[160];
 };
 
@@ -76,7 +77,6 @@ static inline void tap_emit(void *ctx, const struct msg *m)
 	struct tap *t = ctx;
 	struct tap_side *s;
 	struct tap_x *x;
-	volatile unsigned char touch = 0;
 
 	t->messages++;
 	if (m->conn != &t->c)
@@ -128,8 +128,8 @@ static inline void tap_emit(void *ctx, const struct msg *m)
 		snprintf(x->target, sizeof(x->target), "%.*s",
 			 (int)(m->request_line.target_len < 250 ? m->request_line.target_len : 250),
 			 m->request_line.target);
-		for (size_t i = 0; i < m->request_line.target_len; i++)
-			touch ^= (unsigned char)m->request_line.target[i];
+		if (memchr(m->request_line.target, '\n', m->request_line.target_len))
+			tap_break(t, "line end in a target", m);
 		x->minor = m->request_line.minor;
 		break;
 	case MSG_STATUS_LINE:
@@ -230,15 +230,16 @@ static inline void tap_free(struct tap *t)
 	t->x = NULL;
 }
 
-/* One call; its bytes are in memory of their own, so that a read beyond them is seen. */
-static inline void tap_bytes(struct tap *t, enum direction d, const void *p, size_t n)
+static inline void tap_piece(struct tap *t, enum direction d, const void *p, size_t n)
 {
-	struct chunk ch = { .ts = t->ts += 10, .wait_ns = t->ts / 10 };
+	struct chunk ch = { .ts = t->ts, .wait_ns = t->ts / 10 };
+	/* in memory of their own, so that a read beyond them is seen */
 	uint8_t *copy = malloc(n ? n : 1);
 
 	if (!copy)
 		abort();
-	memcpy(copy, p, n);
+	if (n)
+		memcpy(copy, p, n);
 	if (!proto_http1.bytes(&t->c, d, t->c.dir[d].pos, copy, n, &ch, &t->sink))
 		abort();
 	t->c.dir[d].pos += n;
@@ -247,13 +248,38 @@ static inline void tap_bytes(struct tap *t, enum direction d, const void *p, siz
 	free(copy);
 }
 
-static inline void tap_gap(struct tap *t, enum direction d, uint64_t n, enum gap_kind kind)
+static inline void tap_hole(struct tap *t, enum direction d, uint64_t n, enum gap_kind kind)
 {
-	struct chunk ch = { .ts = t->ts += 10, .wait_ns = WAIT_UNKNOWN };
+	struct chunk ch = { .ts = t->ts, .wait_ns = WAIT_UNKNOWN };
 
 	proto_http1.gap(&t->c, d, t->c.dir[d].pos, n, kind, &ch, &t->sink);
 	t->c.dir[d].pos += n;
-	t->c.dir[d].last_ts = ch.ts;
+}
+
+/* One call. */
+static inline void tap_bytes(struct tap *t, enum direction d, const void *p, size_t n)
+{
+	if (!t->jumped[d])
+		t->ts += 10;
+	t->jumped[d] = false;
+	tap_piece(t, d, p, n);
+}
+
+/* A jump between calls: as conn has it, it is met with the next call and has that call's time. */
+static inline void tap_gap(struct tap *t, enum direction d, uint64_t n, enum gap_kind kind)
+{
+	t->ts += 10;
+	t->jumped[d] = true;
+	tap_hole(t, d, n, kind);
+}
+
+/* One call with a gap in its middle. */
+static inline void tap_cut_call(struct tap *t, enum direction d, const void *head, size_t head_n,
+				uint64_t gap, enum gap_kind kind, const void *tail, size_t tail_n)
+{
+	tap_bytes(t, d, head, head_n);
+	tap_hole(t, d, gap, kind);
+	tap_piece(t, d, tail, tail_n);
 }
 
 static inline void tap_eof(struct tap *t, enum direction d)

@@ -194,6 +194,7 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 	}
 	dir->pos = pos;
 	dir->last_ts = x.ts;
+	dir->after_bytes = true;
 	return true;
 }
 
@@ -254,7 +255,10 @@ static void http1_gap(struct conn *c, enum direction d, uint64_t pos, uint64_t n
 			gap_between(&x, pos + k, n - k, kind);
 	}
 	dir->pos = pos + n;
-	dir->mid_call = kind == GAP_OMITTED;
+	/* a jump that the next call shows comes with that call's time, and stands before its bytes
+	 */
+	dir->mid_call = dir->after_bytes && x.ts == dir->last_ts;
+	dir->after_bytes = false;
 	dir->last_ts = x.ts;
 }
 
@@ -298,6 +302,7 @@ static void http1_eof(struct conn *c, enum direction d, uint64_t ts, const struc
 static void http1_end(struct conn *c, uint64_t ts, bool agent_stop, const struct msg_sink *out)
 {
 	struct h1_call x;
+	enum msg_abort why = ABORT_EVICTED;
 	bool answered_first;
 
 	if (!c->proto)
@@ -309,7 +314,11 @@ static void http1_end(struct conn *c, uint64_t ts, bool agent_stop, const struct
 	answered_first =
 		!agent_stop && !c->reset &&
 		c->closer == (x.h->req_dir == DIR_READ ? CLOSED_BY_TARGET : CLOSED_BY_PEER);
-	h1_finish(&x, answered_first, agent_stop ? ABORT_AGENT_STOP : closed_by(c, ABORT_EVICTED));
+	if (agent_stop)
+		why = ABORT_AGENT_STOP;
+	else if (!c->evicted)
+		why = closed_by(c, ABORT_EVICTED);
+	h1_finish(&x, answered_first, why);
 	request_over(&x);
 }
 

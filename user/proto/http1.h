@@ -141,8 +141,9 @@ struct h1_dir {
 	bool digits,
 		cr; /* chunk size: a digit was there; it is over (then: the last byte was CR) */
 	bool guess; /* in a chunk whose size was found behind a gap, its end not yet confirmed */
-	bool mid_call; /* the last thing was a planned gap: the bytes that follow may be the same
-			  call's */
+	bool after_bytes; /* the last thing was bytes, no gap */
+	bool mid_call; /* the last thing was a gap in the middle of a call: what follows is its tail
+			*/
 	bool gap; /* whole messages may have been missed: pairing is not sure from here on */
 };
 
