@@ -16,11 +16,15 @@ live: all $(TRAP) ## real servers on this host (root): every request against wha
 	$(Q)$(PYTHON3) tests/live/run.py --program $(BIN) --trap $(TRAP)
 
 cli: all ## the command line contract: statuses, bad options, files
-	$(Q)if [ -e tests/cli/run_cli.py ]; then $(PYTHON3) tests/cli/run_cli.py $(BIN); fi
+	$(Q)$(PYTHON3) tests/cli/run_cli.py $(BIN)
 
-test: all $(UNIT) $(TRAP) ## unit, command line and live tests
+golden: all ## captures in, exact records out
+	$(Q)tests/golden/run $(BIN)
+
+test: all $(UNIT) $(TRAP) ## unit, golden, command line and live tests
 	$(Q)tests/run-suites build/test 'unit:$(MAKE) --no-print-directory unit' \
-		'cli:$(MAKE) --no-print-directory cli' 'live:$(MAKE) --no-print-directory live'
+		'golden:$(MAKE) --no-print-directory golden' 'cli:$(MAKE) --no-print-directory cli' \
+		'live:$(MAKE) --no-print-directory live'
 
 test-vm: ## record, run and replay on kernels 5.10 to newest, amd64 and arm64, under emulation
 	$(Q)$(MAKE) --no-print-directory STATIC=1 ARCH=x86_64 all build/x86_64-static/tests/prog/trapserver
@@ -58,4 +62,4 @@ lint: ## formatting of C, shell scripts
 
 check: lint unit ## format, lint and unit tests
 
-.PHONY: live cli test test-vm fuzz bench demo lint check
+.PHONY: live cli golden test test-vm fuzz bench demo lint check
