@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* empty.bpf.c - the least that any monitor of system calls costs: a program at sys_exit that does
- * nothing. */
-#include "vmlinux.h"
+/* empty.bpf.c - the yardstick: what any program at sys_exit costs that does nothing there. */
+#include "kernel.bpf.h"
 
-#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("tp_btf/sys_exit")
-int on_sys_exit(void *ctx)
+int BPF_PROG(empty)
 {
 	return 0;
 }
-
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
