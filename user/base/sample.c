@@ -143,6 +143,16 @@ void sample_gap(struct sample *s, size_t limit, uint64_t n)
 	tail_clear(s);
 }
 
+void sample_drop(struct sample *s)
+{
+	const uint64_t total = s->total, shown = s->shown;
+
+	sample_free(s);
+	s->total = s->tail_from = total;
+	s->shown = shown;
+	s->head_done = s->gap_in_head = true;
+}
+
 void sample_reset(struct sample *s)
 {
 	struct sample empty = { .head = s->head, .ring = s->ring, .ring_cap = s->ring_cap };

@@ -26,6 +26,8 @@ struct sample {
 
 void sample_add(struct sample *s, size_t limit, const void *p, size_t n);
 void sample_gap(struct sample *s, size_t limit, uint64_t n); /* n bytes not shown */
+/* Give the memory back: all of the message so far counts as not kept. Only gaps may follow. */
+void sample_drop(struct sample *s);
 void sample_reset(struct sample *s); /* keep a small buffer for the next message */
 void sample_free(struct sample *s);
 /* True when the head is the whole message. */

@@ -8,57 +8,6 @@
 #include "base/json.h"
 
 #define MAX_IN_FLIGHT_LISTED 100
-#define MAX_TEXT_KEPT 8192 /* of a pooled exchange's text */
-
-/* ---- objects -----------------------------------------------------------------------------------
- */
-
-static struct open *open_new(struct exchange_ctx *ctx)
-{
-	struct open *o = ctx->pool;
-	struct buf text;
-	struct sample req, res;
-
-	if (!o)
-		return calloc(1, sizeof(*o));
-	ctx->pool = o->next;
-	ctx->n_pool--;
-	text = o->x.text;
-	req = o->x.req.body;
-	res = o->x.res.body;
-	/* Header slots are written before they are read. */
-	memset(&o->x, 0, offsetof(struct exchange, header));
-	memset((char *)o + offsetof(struct exchange, n_headers), 0,
-	       sizeof(*o) - offsetof(struct exchange, n_headers));
-	o->x.text = text;
-	o->x.req.body = req;
-	o->x.res.body = res;
-	return o;
-}
-
-static void open_release(struct open *o)
-{
-	buf_free(&o->x.text);
-	sample_free(&o->x.req.body);
-	sample_free(&o->x.res.body);
-	free(o);
-}
-
-static void open_put(struct exchange_ctx *ctx, struct open *o)
-{
-	if (ctx->n_pool == MAX_POOL) {
-		open_release(o);
-		return;
-	}
-	if (o->x.text.cap > MAX_TEXT_KEPT)
-		buf_free(&o->x.text);
-	buf_clear(&o->x.text);
-	sample_reset(&o->x.req.body);
-	sample_reset(&o->x.res.body);
-	o->next = ctx->pool;
-	ctx->pool = o;
-	ctx->n_pool++;
-}
 
 /* ---- the table ---------------------------------------------------------------------------------
  */
@@ -202,13 +151,43 @@ static void settle(struct exchange_ctx *ctx, const struct msg *m)
 	}
 }
 
+/*
+ * Bring what is held back under its bound: samples of those that are open for longest go first,
+ * where it is not samples that need the room they end. Never the one that is being worked on.
+ */
+static void make_room(struct exchange_ctx *ctx, const struct open *keep, uint64_t ts)
+{
+	const size_t max = ctx->opts.max_memory, max_other = max - max / 4;
+	struct lru_node *n;
+
+	if (!max || (ctx->bytes <= max && ctx->bytes - ctx->sample_bytes <= max_other))
+		return;
+	open_empty_pool(ctx);
+	while (ctx->bytes - ctx->sample_bytes > max_other && (n = lru_oldest(&ctx->open)) &&
+	       open_of(n) != keep) {
+		ctx->stats.table_full++;
+		done(ctx, open_of(n), ABORT_EVICTED, ts);
+	}
+	while (ctx->bytes > max && (n = lru_oldest(&ctx->sampled))) {
+		ctx->stats.samples_dropped++;
+		open_drop_samples(ctx, open_of_sampled(n));
+	}
+}
+
+/* More is kept of o than before. */
+static void grown(struct exchange_ctx *ctx, struct open *o, uint64_t ts)
+{
+	open_account(ctx, o);
+	make_room(ctx, o, ts);
+}
+
 static struct open *begin(struct exchange_ctx *ctx, const struct msg *m, bool by_response)
 {
 	struct open *o;
 	struct exchange *x;
 
 	settle(ctx, m);
-	if (ctx->n_open >= ctx->opts.max_in_flight) {
+	if (ctx->opts.max_in_flight && ctx->n_open >= ctx->opts.max_in_flight) {
 		ctx->stats.table_full++;
 		done(ctx, open_of(lru_oldest(&ctx->open)), ABORT_EVICTED, m->ts);
 	}
@@ -233,6 +212,7 @@ static struct open *begin(struct exchange_ctx *ctx, const struct msg *m, bool by
 	make_id(ctx, x, o->inode, m->pos, by_response);
 	enter_process(ctx, x, m);
 	ctx->stats.begun++;
+	grown(ctx, o, m->ts);
 	return o;
 }
 
@@ -261,6 +241,7 @@ static void on_request_line(struct exchange_ctx *ctx, const struct msg *m)
 	}
 	buf_put(&x->text, m->request_line.method, mn);
 	buf_put(&x->text, m->request_line.target, tn);
+	grown(ctx, o, m->ts);
 	if (x->text.overflow)
 		return;
 	x->method_len = (uint32_t)mn;
@@ -328,10 +309,14 @@ static void on_body(struct exchange_ctx *ctx, struct open *o, const struct msg *
 	side->size += m->body.n;
 	if (!ctx->sampling)
 		return;
-	if (m->kind == MSG_BODY)
-		sample_add(&side->body, ctx->opts.sample_bytes, m->body.p, (size_t)m->body.n);
-	else
+	if (m->kind == MSG_BODY_GAP || o->unsampled) {
 		sample_gap(&side->body, ctx->opts.sample_bytes, m->body.n);
+		return;
+	}
+	sample_add(&side->body, ctx->opts.sample_bytes, m->body.p, (size_t)m->body.n);
+	if (!o->sampled.next)
+		lru_touch(&ctx->sampled, &o->sampled);
+	grown(ctx, o, m->ts);
 }
 
 static void on_end(struct exchange_ctx *ctx, struct open *o, const struct msg *m)
@@ -392,8 +377,10 @@ static void on_msg(void *arg, const struct msg *m)
 		on_bytes(o, m);
 		break;
 	case MSG_HEADER:
-		if (m->request || !o->interim)
+		if (m->request || !o->interim) {
 			headers_take(ctx, o, m);
+			grown(ctx, o, m->ts);
+		}
 		on_bytes(o, m);
 		break;
 	case MSG_HEADERS_END:
@@ -479,6 +466,9 @@ void exchange_in_flight(const struct exchange_ctx *ctx, const struct process *p,
 
 	*service_scope = process_serves_through_tree(p);
 	json_arr(out);
+	/* The deaths of helpers, which are many, need not look at what others have open. */
+	if (!*service_scope && !p->in_flight)
+		listed = MAX_IN_FLIGHT_LISTED;
 	for (struct lru_node *n = ctx->open.head.next;
 	     n != &ctx->open.head && listed < MAX_IN_FLIGHT_LISTED; n = n->next) {
 		const struct exchange *x = &open_of(n)->x;
@@ -495,12 +485,17 @@ void exchange_in_flight(const struct exchange_ctx *ctx, const struct process *p,
 
 struct msg_sink exchange_msg_sink(struct exchange_ctx *ctx)
 {
-	return (struct msg_sink){ ctx, on_msg };
+	return (struct msg_sink){ .ctx = ctx, .emit = on_msg };
 }
 
 const struct exchange_stats *exchange_stats(const struct exchange_ctx *ctx)
 {
 	return &ctx->stats;
+}
+
+size_t exchange_memory(const struct exchange_ctx *ctx)
+{
+	return ctx->bytes;
 }
 
 struct exchange_ctx *exchange_new(const struct exchange_opts *opts, struct origin *origin,
@@ -512,14 +507,13 @@ struct exchange_ctx *exchange_new(const struct exchange_opts *opts, struct origi
 	if (!ctx)
 		return NULL;
 	ctx->opts = *opts;
-	if (!ctx->opts.max_in_flight)
-		ctx->opts.max_in_flight = 1;
 	ctx->origin = origin;
 	ctx->red = red;
 	ctx->sampling = redactor_mode(red) != PAYLOAD_NONE && opts->sample_bytes;
 	ctx->sink = *sink;
-	table_init(&ctx->conns, ctx->opts.max_in_flight);
+	table_init(&ctx->conns, SIZE_MAX);
 	lru_init(&ctx->open);
+	lru_init(&ctx->sampled);
 	id_start(&ctx->id, "exchange");
 	id_bytes(&ctx->id, boot, strlen(boot));
 	return ctx;
@@ -527,24 +521,9 @@ struct exchange_ctx *exchange_new(const struct exchange_opts *opts, struct origi
 
 void exchange_free(struct exchange_ctx *ctx)
 {
-	struct lru_node *n;
-
 	if (!ctx)
 		return;
-	while ((n = lru_oldest(&ctx->open))) {
-		struct open *o = open_of(n);
-
-		if (o->x.proc)
-			o->x.proc->pins--;
-		lru_remove(n);
-		open_release(o);
-	}
-	while (ctx->pool) {
-		struct open *o = ctx->pool;
-
-		ctx->pool = o->next;
-		open_release(o);
-	}
+	open_free_all(ctx);
 	table_free(&ctx->conns);
 	free(ctx);
 }

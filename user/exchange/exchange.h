@@ -103,7 +103,13 @@ const struct header *exchange_header(const struct exchange *x, bool response, co
 struct exchange_opts {
 	size_t sample_bytes;
 	double sample_rate; /* share of exchanges whose payload is logged; decided by the id */
-	size_t max_in_flight;
+	size_t max_in_flight; /* open at once; 0: as many as memory allows */
+	/*
+	 * Bytes that open exchanges hold, samples and texts included; 0: no limit. Three quarters
+	 * at most go to what is no sample. When it is used up the samples of those that are open
+	 * for longest are dropped, and when that is not enough they end unfinished.
+	 */
+	size_t max_memory;
 };
 
 /* Called once for each exchange that ended; nothing of x may be kept. */
@@ -127,9 +133,12 @@ struct msg_sink exchange_msg_sink(struct exchange_ctx *x);
 void exchange_in_flight(const struct exchange_ctx *x, const struct process *p, uint64_t now,
 			struct buf *out, bool *service_scope);
 struct exchange_stats {
-	uint64_t begun, done, by_outcome[6], table_full;
+	uint64_t begun, done, by_outcome[6];
+	uint64_t table_full; /* ended for want of room */
+	uint64_t samples_dropped; /* exchanges whose bodies gave way to others */
 };
 const struct exchange_stats *exchange_stats(const struct exchange_ctx *x);
+size_t exchange_memory(const struct exchange_ctx *x); /* bytes held now */
 
 /*
  * Exchange to record, with redaction: strings live in scratch, which must stay until the record was

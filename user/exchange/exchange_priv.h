@@ -8,15 +8,17 @@
 
 #define MAX_METHOD 32
 #define MAX_HEADER_VALUE 1024
-#define MAX_POOL 256 /* ended exchanges kept for reuse */
 
 struct open {
 	struct exchange x; /* first */
 	struct open *next; /* on the same connection, by index; in the pool: next free */
 	struct lru_node node; /* all that are open, oldest first */
+	struct lru_node sampled; /* those that hold samples, oldest first */
+	size_t bytes, sample_bytes; /* of memory, as accounted */
 	uint64_t inode;
 	uint64_t reply_ts; /* of the last response bytes, 0: none */
 	bool blocked; /* the peer's window was full since then */
+	bool unsampled; /* its samples gave way: bodies are only counted from here on */
 	bool req_headers_done, res_headers_done;
 	bool interim; /* the last status line was a 1xx: its fields are not the response's */
 };
@@ -28,10 +30,11 @@ struct exchange_ctx {
 	bool sampling; /* bodies are kept */
 	struct exchange_sink sink;
 	struct table conns; /* inode -> struct open, first of its list */
-	struct lru open;
+	struct lru open, sampled;
 	struct open *last; /* most messages are about the exchange of the one before */
 	struct open *pool;
 	size_t n_pool, n_open;
+	size_t bytes, sample_bytes; /* that all of them hold, pooled ones included */
 	struct id_hash id; /* with what all ids begin with */
 	struct exchange_stats stats;
 };
@@ -40,6 +43,19 @@ static inline struct open *open_of(struct lru_node *n)
 {
 	return (struct open *)((char *)n - offsetof(struct open, node));
 }
+
+static inline struct open *open_of_sampled(struct lru_node *n)
+{
+	return (struct open *)((char *)n - offsetof(struct open, sampled));
+}
+
+/* open.c */
+struct open *open_new(struct exchange_ctx *ctx); /* NULL: no memory */
+void open_put(struct exchange_ctx *ctx, struct open *o);
+void open_account(struct exchange_ctx *ctx, struct open *o); /* it grew or shrank */
+void open_drop_samples(struct exchange_ctx *ctx, struct open *o);
+void open_empty_pool(struct exchange_ctx *ctx);
+void open_free_all(struct exchange_ctx *ctx);
 
 /* headers.c */
 void headers_take(struct exchange_ctx *ctx, struct open *o, const struct msg *m);
