@@ -151,7 +151,7 @@ static struct room *room_new(uint32_t flags)
 	log_len = 0;
 	log_text[0] = '\0';
 	refuse = false;
-	r->px.out = (struct msg_sink){ r, on_msg };
+	r->px.out = (struct msg_sink){ .ctx = r, .emit = on_msg };
 	r->px.table = fakes;
 	r->sink = proto_stream_sink(&r->px);
 	r->t = conn_table_new(8, 250, &r->sink);

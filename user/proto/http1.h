@@ -106,6 +106,10 @@ enum h1_kind { H1_PLAIN, H1_HEAD, H1_CONNECT, H1_UNSURE }; /* of a waiting reque
 
 /* A line that is not complete, or a complete field that might be folded. */
 struct h1_line {
+	struct lru_node node; /* in room, those that went on last at the end */
+	struct proto_room *room; /* NULL: no limit */
+	struct conn *c;
+	enum direction d;
 	struct chunk first; /* of the call that brought the first byte */
 	uint64_t pos; /* of the first byte */
 	uint32_t len, cap;
@@ -210,9 +214,10 @@ bool h1_start_line_here(const struct h1_call *x, const uint8_t *p, size_t n);
 void h1_pass_over_kept(struct h1_call *x);
 
 /* ---- http1_line.c ---- */
-/* Append to x->dir's line; false when memory or H1_HEAD_MAX is out. */
+/* Append to x->dir's line; false when memory, room or H1_HEAD_MAX is out. */
 bool h1_line_add(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
 void h1_line_drop(struct h1_dir *dir);
+void h1_line_free(struct h1_line *l); /* one that was taken off its direction */
 /* Fields of a head or trailer section. Returns the bytes used; the state has changed at its end. */
 size_t h1_fields(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
 /* A field that is complete but for the doubt whether it is folded: taken as it is. */

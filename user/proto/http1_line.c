@@ -5,11 +5,75 @@
  */
 #include "proto/http1.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
+
 #define LINE_MIN 240u
+
+static size_t line_bytes(size_t cap)
+{
+	return budget_block(sizeof(struct h1_line) + cap);
+}
+
+/* The line of another connection that went on longest ago: this one is in the middle of a call. */
+static struct h1_line *oldest_other(const struct proto_room *room, const struct conn *c)
+{
+	struct lru_node *n = room->parts.head.next;
+
+	while (n != &room->parts.head && ((struct h1_line *)n)->c == c)
+		n = n->next;
+	return n == &room->parts.head ? NULL : (struct h1_line *)n;
+}
+
+/* Let others' lines go until n more bytes fit. */
+static bool make_room(const struct h1_call *x, struct proto_room *room, size_t n)
+{
+	struct h1_line *l;
+
+	while (room->used + n > room->max && (l = oldest_other(room, x->c))) {
+		struct conn *c = l->c;
+		const enum direction d = l->d;
+		const uint64_t pos = l->pos, len = l->len;
+
+		h1_line_drop(&((struct http1 *)c->proto)->dir[d]);
+		if (!len)
+			continue;
+		room->dropped++;
+		proto_http1.gap(c, d, pos, len, GAP_LOST, NULL, x->out);
+	}
+	return room->used + n <= room->max;
+}
+
+/* Make x->dir's line hold need bytes; NULL: no memory, or no room. */
+static struct h1_line *line_grow(struct h1_call *x, size_t need)
+{
+	struct h1_line *l = x->dir->line, *old = l;
+	struct proto_room *room = x->out->room;
+	size_t cap = l ? l->cap : LINE_MIN, more;
+
+	while (cap < need)
+		cap *= 2;
+	more = line_bytes(cap) - (l ? line_bytes(l->cap) : 0);
+	if (room && !make_room(x, room, more))
+		return NULL;
+	if (old)
+		lru_remove(&old->node);
+	l = realloc(old, sizeof(*l) + cap);
+	if (!l) {
+		if (old && room)
+			lru_touch(&room->parts, &old->node);
+		return NULL;
+	}
+	if (!old)
+		*l = (struct h1_line){ .room = room, .c = x->c, .d = x->d };
+	l->cap = (uint32_t)cap;
+	x->dir->line = l;
+	if (room)
+		room->used += more;
+	return l;
+}
 
 bool h1_line_add(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 {
@@ -19,18 +83,12 @@ bool h1_line_add(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 	if (need > H1_HEAD_MAX)
 		return false;
 	if (!l || need > l->cap) {
-		size_t cap = l ? l->cap : LINE_MIN;
-
-		while (cap < need)
-			cap *= 2;
-		l = realloc(l, sizeof(*l) + cap);
+		l = line_grow(x, need);
 		if (!l)
 			return false;
-		if (!x->dir->line)
-			l->len = 0;
-		l->cap = (uint32_t)cap;
-		x->dir->line = l;
 	}
+	if (l->room)
+		lru_touch(&l->room->parts, &l->node);
 	if (!l->len) {
 		l->whole = false;
 		l->pos = pos;
@@ -44,9 +102,19 @@ bool h1_line_add(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n)
 	return true;
 }
 
+void h1_line_free(struct h1_line *l)
+{
+	if (l->room) {
+		lru_remove(&l->node);
+		l->room->used -= line_bytes(l->cap);
+	}
+	free(l);
+}
+
 void h1_line_drop(struct h1_dir *dir)
 {
-	free(dir->line);
+	if (dir->line)
+		h1_line_free(dir->line);
 	dir->line = NULL;
 }
 

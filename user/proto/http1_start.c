@@ -205,7 +205,7 @@ void h1_pass_over_kept(struct h1_call *x)
 	x->dir->line = NULL;
 	if (l->len)
 		pass_over(x, l->pos, l->b, l->len);
-	free(l);
+	h1_line_free(l);
 }
 
 /* Bytes where a start line should be and is not. */

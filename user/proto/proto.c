@@ -66,7 +66,7 @@ static void emit_counted(void *ctx, const struct msg *m)
 
 static struct msg_sink sink_of(struct proto_ctx *px)
 {
-	return (struct msg_sink){ px, emit_counted };
+	return (struct msg_sink){ px, emit_counted, px->room.max ? &px->room : NULL };
 }
 
 static void row_bytes(struct proto_ctx *px, struct conn *c, enum direction d, uint64_t pos,
@@ -288,6 +288,7 @@ static void on_stalled(void *ctx, struct conn *c, uint64_t ts)
 
 struct stream_sink proto_stream_sink(struct proto_ctx *px)
 {
+	lru_init(&px->room.parts);
 	return (struct stream_sink){
 		.ctx = px,
 		.bytes = on_bytes,

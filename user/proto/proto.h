@@ -61,9 +61,20 @@ struct msg {
 	};
 };
 
+/*
+ * Room for what arrived in part (a head that calls cut): one for all connections, and those that
+ * have not gone on for longest give way, as if their bytes had been lost.
+ */
+struct proto_room {
+	size_t max, used; /* bytes; max 0: no limit */
+	struct lru parts;
+	uint64_t dropped; /* parts that gave way */
+};
+
 struct msg_sink {
 	void *ctx;
 	void (*emit)(void *ctx, const struct msg *m);
+	struct proto_room *room; /* NULL: no limit */
 };
 
 enum proto_verdict { PROTO_NO, PROTO_MAYBE, PROTO_YES };
@@ -107,8 +118,9 @@ struct proto_ctx {
 	struct msg_sink out;
 	struct proto_stats stats;
 	const struct proto *const *table; /* NULL: proto_table */
+	struct proto_room room;
 };
-/* A sink for conn_table_new whose ctx is px. */
+/* A sink for conn_table_new whose ctx is px; called once, when px is filled in. */
 struct stream_sink proto_stream_sink(struct proto_ctx *px);
 
 #endif
