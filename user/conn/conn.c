@@ -146,8 +146,10 @@ static void on_data(struct conn_table *t, const struct event *ev)
 	} else if (ev->blocked && d->dir == DIR_WRITE) {
 		t->sink.stalled(t->sink.ctx, &e->c, ev->ts);
 	}
-	if (ev->ts > e->c.last_ts)
+	if (ev->ts > e->c.last_ts) {
+		e->before_ts = e->c.last_ts;
 		e->c.last_ts = ev->ts;
+	}
 	entry_end_if_both(t, e, ev->ts);
 }
 

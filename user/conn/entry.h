@@ -41,6 +41,8 @@ struct entry {
 	struct lru_node order; /* all entries, in order of opening */
 	struct lru_node closing; /* TCP_CLOSE met, waiting for stragglers */
 	struct entry_dir dir[2];
+	uint64_t before_ts; /* end of the call before the newest: sendmmsg makes several records of
+			       one */
 	uint64_t close_ts; /* of TCP_CLOSE */
 	uint64_t final_pos[2]; /* what the socket had counted then */
 	struct entry_user {

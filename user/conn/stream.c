@@ -160,7 +160,9 @@ static void make_chunk(const struct conn_table *t, const struct entry *e, const 
 	if (d->dir == DIR_WRITE) {
 		/* The stack's own time is this call's only if nothing of the connection came after.
 		 */
-		if (d->ts_sent > e->c.last_ts && d->ts_sent <= ev->ts)
+		const uint64_t before = ev->ts == e->c.last_ts ? e->before_ts : e->c.last_ts;
+
+		if (d->ts_sent > before && d->ts_sent <= ev->ts)
 			ch->ts = d->ts_sent;
 		ch->blocking = d->ret > BLOCKING_WRITE_MIN && !d->ts_enter && !ev->blocked &&
 			       !(d->msg_flags & MSG_DONTWAIT_FLAG);
