@@ -104,12 +104,10 @@ static void put_scalar(struct origin *o, const struct json_token *t)
 static bool put_args(struct origin *o, struct json_reader *r, struct facts *f)
 {
 	struct json_token t;
-	size_t prev = 0, at;
+	size_t prev = 0, at, had;
 
 	json_arr(&f->args);
 	while (json_next(r, &t) == JSON_STR) {
-		if (f->args.len > MAX_ARGS_JSON)
-			continue;
 		at = keep(f, &t);
 		if (!at)
 			return false;
@@ -117,7 +115,12 @@ static bool put_args(struct origin *o, struct json_reader *r, struct facts *f)
 			f->arg[f->argc++] = at;
 		buf_clear(&o->tmp);
 		redact_arg(o->redactor, &o->tmp, fact(f, prev), fact(f, at));
+		had = f->args.len;
 		json_str(&f->args, o->tmp.p, o->tmp.len);
+		if (f->args.len > MAX_ARGS_JSON) {
+			f->args.len = had;
+			o->stats.cut++;
+		}
 		prev = at;
 	}
 	json_arr_end(&f->args);
@@ -360,13 +363,16 @@ static void take_facts(struct origin *o, struct proc *q, struct facts *f)
 	tree_name(o, q, &sf);
 }
 
-static void hold(struct proc *q, const char *text, size_t n, uint64_t ts)
+static void hold(struct origin *o, struct proc *q, const char *text, size_t n, uint64_t ts)
 {
-	if (n > MAX_SNAPSHOT)
+	if (n > MAX_SNAPSHOT) {
+		o->stats.cut++;
 		return;
+	}
 	set_string(&q->held, text, n, n);
 	q->held_len = q->held ? n : 0;
 	q->held_ts = ts;
+	proc_account(o, q);
 }
 
 void config_on_proc(struct origin *o, struct proc *q, const char *text, size_t n, uint64_t ts)
@@ -379,7 +385,7 @@ void config_on_proc(struct origin *o, struct proc *q, const char *text, size_t n
 		/* Who it is can be told at once: others may speak of it. */
 		take_facts(o, q, &f);
 		proc_scope_render(o, q);
-		hold(q, text, n, ts);
+		hold(o, q, text, n, ts);
 	} else if (ok) {
 		const bool news = is_news(o, q->config);
 

@@ -104,17 +104,21 @@ void lifecycle_signal(struct origin *o, const struct event *ev)
 	memcpy(k->comm, ev->signal.comm, sizeof(k->comm));
 	set_string(&k->exe, sender ? sender->p.exe : NULL,
 		   sender && sender->p.exe ? strlen(sender->p.exe) : 0, MAX_PATH);
+	proc_account(o, q);
 }
 
-void lifecycle_oom(struct proc *q, const struct event *ev, const char *in_flight, size_t n)
+void lifecycle_oom(struct origin *o, struct proc *q, const struct event *ev, const char *in_flight,
+		   size_t n)
 {
 	q->oom = true;
 	q->oom_rss = ev->life.oom_rss;
+	o->stats.cut += n > MAX_IN_FLIGHT_TEXT;
 	if (in_flight && n && n <= MAX_IN_FLIGHT_TEXT) {
 		set_string(&q->oom_in_flight, in_flight, n, n);
 		q->oom_in_flight_len = q->oom_in_flight ? n : 0;
 		q->oom_service_scope = process_serves_through_tree(&q->p);
 	}
+	proc_account(o, q);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/json.h"
 
 enum { TARGET_ATTACH = 1, TARGET_DETACH = 2 }; /* ev_text.kind of EV_TARGET (bpf/event.h) */
@@ -29,6 +30,28 @@ void set_string(char **s, const char *p, size_t n, size_t max)
 	*s = copy;
 }
 
+static size_t string_bytes(const char *s)
+{
+	return s ? budget_block(strlen(s) + 1) : 0;
+}
+
+void proc_account(struct origin *o, struct proc *q)
+{
+	const struct process *p = &q->p;
+	size_t n = budget_block(sizeof(*q)) + 4 * sizeof(struct table_slot);
+
+	n += budget_block(SCOPE_KEYS * sizeof(struct kv)) + budget_block(p->scope.json_len);
+	n += string_bytes(p->exe) + string_bytes(p->cgroup_path) + string_bytes(p->container_id) +
+	     string_bytes(p->pod_uid) + string_bytes(p->pod_name) + string_bytes(q->program) +
+	     string_bytes(q->killer.exe);
+	n += q->held_len + q->args_len + q->oom_in_flight_len;
+	/* A service counts with its root. */
+	if (p->service && svc_of(p->service)->root == q)
+		n += budget_block(sizeof(struct svc)) + string_bytes(p->service->name);
+	o->bytes += n - q->bytes;
+	q->bytes = n;
+}
+
 static struct proc *of_lru(struct lru_node *n)
 {
 	return (struct proc *)((char *)n - offsetof(struct proc, p.lru));
@@ -39,6 +62,7 @@ static void proc_free(struct origin *o, struct proc *q)
 	if (q->in_table)
 		table_del(&o->procs, q->p.tgid);
 	lru_remove(&q->p.lru);
+	o->bytes -= q->bytes;
 	if (q->p.gone)
 		o->n_gone--;
 	if (o->expecting == q)
@@ -58,11 +82,24 @@ static void proc_free(struct origin *o, struct proc *q)
 	free(q);
 }
 
-/* Oldest that nobody holds, or NULL. */
-static struct proc *oldest(struct lru *l, bool targets_too)
+/* Something was heard of it. */
+static void touch(struct origin *o, struct proc *q)
+{
+	lru_touch(q->p.gone ? &o->gone : q->p.target ? &o->targets : &o->strangers, &q->p.lru);
+}
+
+static void set_target(struct origin *o, struct proc *q, bool target)
+{
+	q->p.target = target;
+	if (!q->p.gone)
+		touch(o, q);
+}
+
+/* Oldest that nobody holds, or NULL; never keep. */
+static struct proc *oldest(const struct lru *l, const struct proc *keep)
 {
 	for (struct lru_node *n = l->head.next; n != &l->head; n = n->next)
-		if (!of_lru(n)->p.pins && (targets_too || !of_lru(n)->p.target))
+		if (!of_lru(n)->p.pins && of_lru(n) != keep)
 			return of_lru(n);
 	return NULL;
 }
@@ -76,24 +113,43 @@ static void bury(struct origin *o, struct proc *q)
 	q->p.gone = true;
 	lru_touch(&o->gone, &q->p.lru);
 	if (++o->n_gone > MAX_GONE) {
-		old = oldest(&o->gone, true);
-		if (old && old != q)
+		old = oldest(&o->gone, q);
+		if (old)
 			proc_free(o, old);
 	}
 }
 
-static bool make_room(struct origin *o)
+/* The dead first, then strangers, then whoever was silent for longest; never keep. */
+static bool make_room(struct origin *o, const struct proc *keep)
 {
-	struct proc *old = oldest(&o->gone, true);
+	struct proc *old = oldest(&o->gone, keep);
 
 	if (!old)
-		old = oldest(&o->alive, false);
+		old = oldest(&o->strangers, keep);
 	if (!old)
-		old = oldest(&o->alive, true);
+		old = oldest(&o->targets, keep);
 	if (!old)
 		return false;
+	o->stats.evicted += !old->p.gone;
 	proc_free(o, old);
 	return true;
+}
+
+/* Bring what is held under its bound. keep stays, but lets go of what it can do without. */
+static void fit(struct origin *o, struct proc *keep)
+{
+	if (!o->max_memory)
+		return;
+	while (o->bytes > o->max_memory && make_room(o, keep))
+		;
+	if (o->bytes <= o->max_memory || !keep)
+		return;
+	set_string(&keep->held, NULL, 0, 0);
+	set_string(&keep->args, NULL, 0, 0);
+	set_string(&keep->oom_in_flight, NULL, 0, 0);
+	keep->held_len = keep->args_len = keep->oom_in_flight_len = 0;
+	o->stats.cut++;
+	proc_account(o, keep);
 }
 
 static bool same_start(uint64_t a, uint64_t b)
@@ -112,8 +168,12 @@ static struct proc *proc_new(struct origin *o, uint32_t tgid, uint64_t start, ui
 {
 	struct proc *q;
 
-	if (o->procs.len >= MAX_PROCESSES && !make_room(o))
+	fit(o, NULL);
+	if ((o->procs.len >= MAX_PROCESSES && !make_room(o, NULL)) ||
+	    (o->max_memory && o->bytes > o->max_memory)) {
+		o->stats.refused++;
 		return NULL;
+	}
 	q = calloc(1, sizeof(*q));
 	if (!q)
 		return NULL;
@@ -125,7 +185,7 @@ static struct proc *proc_new(struct origin *o, uint32_t tgid, uint64_t start, ui
 		return NULL;
 	}
 	q->in_table = true;
-	lru_touch(&o->alive, &q->p.lru);
+	touch(o, q);
 	proc_scope_render(o, q);
 	return q;
 }
@@ -135,6 +195,8 @@ struct proc *proc_make(struct origin *o, uint32_t tgid, uint64_t start, uint64_t
 	struct proc *q = table_get(&o->procs, tgid);
 
 	if (q && same_start(q->p.start, start)) {
+		if (!q->p.gone)
+			touch(o, q);
 		/* The kernel's value is finer than one in ticks. */
 		if (start && (!q->p.start || !(q->p.start % START_SLACK_NS)) &&
 		    q->p.start != start) {
@@ -186,9 +248,13 @@ static void on_fork(struct origin *o, const struct event *ev)
 	/* Known already: found by the iterator at the same time, or no process but a thread. */
 	if (!q || (q->p.target && !q->pending))
 		return;
+	/* The child may have had the parent's place. */
+	parent = proc_get(o, ev->life.ppid, ev->life.ppid_start);
+	if (!parent || parent == q)
+		return;
 	q->pending = NULL;
 	take_life(q, ev);
-	q->p.target = true;
+	set_target(o, q, true);
 	if (!q->p.exe && parent->p.exe)
 		set_string(&q->p.exe, parent->p.exe, strlen(parent->p.exe), MAX_PATH);
 	if (!q->p.cgroup_path && parent->p.cgroup_path) {
@@ -283,13 +349,13 @@ static void on_target(struct origin *o, const struct event *ev)
 			return;
 		lifecycle_pending(o, q);
 		lifecycle_simple(o, q, "detach", ev->ts, q->attaches);
-		q->p.target = false;
+		set_target(o, q, false);
 		return;
 	}
 	q = proc_make(o, ev->tgid, ev->start, ev->ts);
 	if (!q || q->p.target)
 		return;
-	q->p.target = true;
+	set_target(o, q, true);
 	q->attaches++;
 	tree_enter(o, q);
 	q->pending = q->exec_ts ? "start" : "attach";
@@ -322,7 +388,7 @@ static void on_end(struct origin *o, const struct event *ev, const char *in_flig
 	if (q->p.target)
 		lifecycle_pending(o, q);
 	if (ev->type == EVENT_OOM) {
-		lifecycle_oom(q, ev, in_flight, n);
+		lifecycle_oom(o, q, ev, in_flight, n);
 		return;
 	}
 	if (q->p.target)
@@ -384,7 +450,7 @@ static void on_listen(struct origin *o, const struct event *ev)
 	lifecycle_listen(o, q, ev);
 }
 
-void origin_on_event(struct origin *o, const struct event *ev, const char *in_flight, size_t n)
+static void dispatch(struct origin *o, const struct event *ev, const char *in_flight, size_t n)
 {
 	if (o->expecting && !is_expected(o, ev))
 		settle_expected(o);
@@ -428,6 +494,12 @@ void origin_on_event(struct origin *o, const struct event *ev, const char *in_fl
 	}
 }
 
+void origin_on_event(struct origin *o, const struct event *ev, const char *in_flight, size_t n)
+{
+	dispatch(o, ev, in_flight, n);
+	fit(o, table_get(&o->procs, ev->tgid));
+}
+
 /* ---- for the other rooms -----------------------------------------------------------------------
  */
 
@@ -439,7 +511,7 @@ struct process *origin_process(struct origin *o, uint32_t tgid, uint64_t start)
 		return NULL;
 	if (!q->p.service) {
 		/* It moves bytes that we were shown, so it is a target, whatever was lost. */
-		q->p.target = true;
+		set_target(o, q, true);
 		tree_enter(o, q);
 		config_release_held(o, q);
 	}
@@ -482,6 +554,21 @@ const char *origin_boot_id(const struct origin *o)
 	return o->boot_id;
 }
 
+const struct origin_stats *origin_stats(const struct origin *o)
+{
+	return &o->stats;
+}
+
+size_t origin_count(const struct origin *o)
+{
+	return o->procs.len;
+}
+
+size_t origin_memory(const struct origin *o)
+{
+	return o->bytes;
+}
+
 struct origin *origin_new(const struct origin_opts *opts, const struct record_sink *sink)
 {
 	struct origin *o = calloc(1, sizeof(*o));
@@ -489,11 +576,13 @@ struct origin *origin_new(const struct origin_opts *opts, const struct record_si
 	if (!o)
 		return NULL;
 	o->redactor = opts->redactor;
+	o->max_memory = opts->max_memory;
 	o->sink = *sink;
 	strncpy(o->run_id, opts->run_id ? opts->run_id : "", sizeof(o->run_id) - 1);
 	strncpy(o->boot_id, opts->boot_id ? opts->boot_id : "", sizeof(o->boot_id) - 1);
 	table_init(&o->procs, MAX_PROCESSES);
-	lru_init(&o->alive);
+	lru_init(&o->strangers);
+	lru_init(&o->targets);
 	lru_init(&o->gone);
 	if (opts->service && *opts->service)
 		o->service = strdup(opts->service);
@@ -503,11 +592,11 @@ struct origin *origin_new(const struct origin_opts *opts, const struct record_si
 
 void origin_free(struct origin *o)
 {
-	struct lru *lists[] = { &o->alive, &o->gone };
+	struct lru *lists[] = { &o->strangers, &o->targets, &o->gone };
 
 	if (!o)
 		return;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		while (lru_oldest(lists[i]))
 			proc_free(o, of_lru(lru_oldest(lists[i])));
 	table_free(&o->procs);

@@ -20,6 +20,7 @@ struct origin_opts {
 	const char *const *tags; /* "KEY=VALUE", NULL-terminated, or NULL */
 	const char *resource_attributes; /* OTEL_RESOURCE_ATTRIBUTES, or NULL */
 	const struct redactor *redactor;
+	size_t max_memory; /* bytes for all processes and services; 0: no limit */
 };
 
 /* A service is a process tree; its root is the topmost target whose parent is no target. */
@@ -56,6 +57,12 @@ static inline bool process_serves_through_tree(const struct process *p)
 	return !p->served && p->service && p->service->in_flight;
 }
 
+struct origin_stats {
+	uint64_t evicted; /* processes forgotten for want of room, the dead not counted */
+	uint64_t refused; /* processes that found none, since all others were in use */
+	uint64_t cut; /* snapshots, arguments, in-flight lists that were not kept */
+};
+
 struct origin;
 struct origin *origin_new(const struct origin_opts *o, const struct record_sink *sink);
 void origin_free(struct origin *o);
@@ -75,5 +82,8 @@ uint64_t origin_realtime(const struct origin *o, uint64_t mono_ns);
 /* The service answered well for the first time: emits lifecycle `ready` (once a service). */
 void origin_ready(struct origin *o, struct process *p, uint64_t mono_ns);
 const char *origin_boot_id(const struct origin *o);
+const struct origin_stats *origin_stats(const struct origin *o);
+size_t origin_count(const struct origin *o); /* processes in the table */
+size_t origin_memory(const struct origin *o); /* bytes held for them */
 
 #endif

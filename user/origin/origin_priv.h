@@ -16,6 +16,7 @@
 #define MAX_ARGS_JSON 16384
 #define MAX_SNAPSHOT 65536 /* a snapshot held until its process is a target */
 #define MAX_LISTENED 8
+#define SCOPE_KEYS 10 /* of a process */
 #define MAX_ATTRIBUTES 32 /* of OTEL_RESOURCE_ATTRIBUTES */
 /*
  * Start times come in nanoseconds from the kernel and in ticks from /proc: values closer than this
@@ -67,6 +68,7 @@ struct proc {
 	bool oom_service_scope;
 	uint64_t listened[MAX_LISTENED]; /* inodes */
 	unsigned n_listened;
+	size_t bytes; /* of memory, as accounted */
 	bool in_table; /* else only in the list of the gone: its pid has a new owner */
 };
 
@@ -76,8 +78,10 @@ struct origin {
 	char run_id[33], boot_id[40];
 	char *service; /* given, or NULL */
 	struct table procs; /* tgid -> struct proc */
-	struct lru alive, gone;
+	struct lru strangers, targets, gone; /* of whom nothing was heard for longest first */
 	size_t n_gone;
+	size_t bytes, max_memory; /* bytes: sum over all processes */
+	struct origin_stats stats;
 	struct proc *expecting; /* a new target whose exec may be the very next event about it */
 	struct clock_map clock;
 	struct scope host;
@@ -106,6 +110,8 @@ static inline struct svc *svc_of(struct service *s)
 /* origin.c */
 struct proc *proc_get(const struct origin *o, uint32_t tgid, uint64_t start);
 struct proc *proc_make(struct origin *o, uint32_t tgid, uint64_t start, uint64_t ts);
+/* What q holds has changed. */
+void proc_account(struct origin *o, struct proc *q);
 /* Replace a string by a copy of at most max bytes; empty: NULL. */
 void set_string(char **s, const char *p, size_t n, size_t max);
 
@@ -137,7 +143,8 @@ void lifecycle_simple(struct origin *o, struct proc *q, const char *event, uint6
 void lifecycle_listen(struct origin *o, struct proc *q, const struct event *ev);
 void lifecycle_exit(struct origin *o, struct proc *q, const struct event *ev, const char *in_flight,
 		    size_t n);
-void lifecycle_oom(struct proc *q, const struct event *ev, const char *in_flight, size_t n);
+void lifecycle_oom(struct origin *o, struct proc *q, const struct event *ev, const char *in_flight,
+		   size_t n);
 void lifecycle_signal(struct origin *o, const struct event *ev);
 
 #endif

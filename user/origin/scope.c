@@ -8,7 +8,6 @@
 #include "base/json.h"
 
 #define HOST_KEYS (5 + MAX_ATTRIBUTES)
-#define PROC_KEYS 10
 #define MAX_TAGS 64
 
 /* Names that records use themselves: an attribute may not pass for one of them. */
@@ -211,7 +210,7 @@ void proc_scope_render(struct origin *o, struct proc *q)
 {
 	struct scope *s = &q->p.scope;
 
-	if (!scope_room(s, PROC_KEYS))
+	if (!scope_room(s, SCOPE_KEYS))
 		return;
 	if (!q->created && q->p.start)
 		q->created = clock_real_of_boot(&o->clock, q->p.start);
@@ -230,4 +229,5 @@ void proc_scope_render(struct origin *o, struct proc *q)
 	add_cstr(s, "k8s.pod.name", q->p.pod_name);
 	add_cstr(s, "process.linux.cgroup", q->p.cgroup_path);
 	scope_render(s);
+	proc_account(o, q);
 }
