@@ -20,8 +20,9 @@ static void on_listen(struct conn_table *t, const struct event *ev)
 	const struct event_conn *c = &ev->conn;
 
 	/* When full, the request's direction still tells who serves. */
-	if (c->transport == TRANSPORT_TCP)
-		table_put(&t->listening, listening_key(c->netns, c->local_port), t);
+	if (c->transport == TRANSPORT_TCP &&
+	    table_put(&t->listening, listening_key(c->netns, c->local_port), t))
+		t->stats.listeners_full++;
 }
 
 static void settle_role(const struct conn_table *t, struct entry *e, const struct event *ev)

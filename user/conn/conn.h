@@ -81,6 +81,7 @@ struct stream_sink {
 
 struct conn_stats {
 	uint64_t opened, closed, evicted, table_full;
+	uint64_t listeners_full; /* listening ports that found no room */
 	uint64_t parsed, omitted,
 		lost; /* bytes, both directions, connections that have gone included */
 	uint64_t unordered;

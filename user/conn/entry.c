@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* What a connection costs is promised: with slots, allocator and a protocol's state 1 KiB. */
+_Static_assert(sizeof(struct entry) <= 512, "an idle connection is small");
+
 struct entry *entry_of_order(struct lru_node *n)
 {
 	return (struct entry *)((char *)n - offsetof(struct entry, order));
