@@ -47,8 +47,8 @@ $(BUILD)/tests/bench/%: tests/bench/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $< -o $@ $(LDLIBS) -pthread
 
-bench: all $(TRAP) $(EMPTY_OBJ) $(BENCH_PROG) ## what it costs, as ratios of interleaved runs (root; QUICK=1: roughly)
-	$(Q)$(PYTHON3) tests/bench/run.py --program $(BIN) --trap $(TRAP) \
+bench: all $(EMPTY_OBJ) $(BENCH_PROG) ## what it costs, as ratios of interleaved runs (root; QUICK=1: roughly)
+	$(Q)$(PYTHON3) tests/bench/run.py --program $(BIN) \
 		--build $(BUILD)/tests/bench $(if $(QUICK),--quick)
 
 demo: all ## a classifier under uvicorn, watched until its data drifts (root)
