@@ -11,6 +11,7 @@
 
 struct budget {
 	size_t max, used;
+	struct budget *up; /* what this is a part of, or NULL */
 };
 
 /* What a block of n bytes costs: the allocator's header, rounded as it rounds. */
@@ -23,7 +24,7 @@ static inline bool budget_take(struct budget *b, size_t n)
 {
 	if (!b)
 		return true;
-	if (b->used > b->max || n > b->max - b->used)
+	if (b->used > b->max || n > b->max - b->used || !budget_take(b->up, n))
 		return false;
 	b->used += n;
 	return true;
@@ -31,8 +32,10 @@ static inline bool budget_take(struct budget *b, size_t n)
 
 static inline void budget_give(struct budget *b, size_t n)
 {
-	if (b)
-		b->used -= n;
+	if (!b)
+		return;
+	b->used -= n;
+	budget_give(b->up, n);
 }
 
 #endif

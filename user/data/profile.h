@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "data/feature.h"
@@ -69,6 +70,11 @@ struct profile_builder;
  * features together (12 bytes each); a feature whose share is full samples from then on.
  */
 struct profile_builder *profile_builder_new(uint64_t seed, uint64_t max_values);
+/*
+ * Columns, numbers and strings come out of mem from now on; what does not fit is sampled (numbers),
+ * counted as other (strings) or folded (features). Before the first row; mem must outlive b.
+ */
+void profile_builder_budget(struct profile_builder *b, struct budget *mem);
 void profile_builder_free(struct profile_builder *b); /* NULL allowed */
 /* Values of one row or exchange: begin, any number of adds, end. */
 void profile_row_begin(struct profile_builder *b);

@@ -31,6 +31,7 @@ struct column {
 	/* strings */
 	struct strtab seen; /* count as pointer */
 	uint64_t n_str, unfit;
+	size_t bytes; /* taken from the builder's budget */
 };
 
 struct profile_builder {
@@ -40,6 +41,7 @@ struct profile_builder {
 	unsigned n;
 	struct column *column[PROFILE_MAX_FEATURES];
 	struct strtab by_name;
+	struct budget *mem; /* NULL: no limit */
 	unsigned next; /* rows have their features in the same order: the likely next one */
 };
 
@@ -55,8 +57,28 @@ struct profile_builder *profile_builder_new(uint64_t seed, uint64_t max_values)
 	return b;
 }
 
-static void column_free(struct column *c)
+void profile_builder_budget(struct profile_builder *b, struct budget *mem)
 {
+	b->mem = mem;
+}
+
+/* A key in a table: its copy, and its share of slots that have just doubled. */
+static size_t key_bytes(size_t n)
+{
+	return budget_block(n) + 4 * sizeof(struct strtab_slot);
+}
+
+static bool column_take(struct profile_builder *b, struct column *c, size_t n)
+{
+	if (!budget_take(b->mem, n))
+		return false;
+	c->bytes += n;
+	return true;
+}
+
+static void column_free(struct profile_builder *b, struct column *c)
+{
+	budget_give(b->mem, c->bytes);
 	free(c->value);
 	free(c->at);
 	strtab_free(&c->seen);
@@ -68,7 +90,7 @@ void profile_builder_free(struct profile_builder *b)
 	if (!b)
 		return;
 	for (unsigned i = 0; i < b->n; i++)
-		column_free(b->column[i]);
+		column_free(b, b->column[i]);
 	strtab_free(&b->by_name);
 	free(b);
 }
@@ -104,7 +126,7 @@ static struct column **column_slot(struct profile_builder *b)
 		strtab_del(&b->by_name, c->name, c->name_len);
 		b->values -= c->cap;
 		b->folded += b->folded < UINT32_MAX;
-		column_free(c);
+		column_free(b, c);
 		return &b->column[i];
 	}
 	return NULL;
@@ -117,25 +139,26 @@ static struct column *column_new(struct profile_builder *b, const char *name, si
 
 	if (n <= FEATURE_MAX_NAME)
 		c = calloc(1, sizeof(*c));
-	slot = c ? column_slot(b) : NULL;
-	if (!slot) {
-		free(c);
-		b->folded += b->folded < UINT32_MAX;
-		return NULL;
-	}
+	slot = c && column_take(b, c, budget_block(sizeof(*c)) + key_bytes(n)) ? column_slot(b)
+									       : NULL;
+	if (!slot)
+		goto full;
 	/* The table has as many places as there are slots. */
 	*slot = c;
 	if (strtab_put(&b->by_name, name, n, c)) {
 		*slot = b->column[--b->n];
-		free(c);
-		b->folded += b->folded < UINT32_MAX;
-		return NULL;
+		goto full;
 	}
 	memcpy(c->name, name, n);
 	c->name_len = n;
 	c->random = hash_keyed(key, name, n);
 	strtab_init(&c->seen, PROFILE_MAX_DISTINCT);
 	return c;
+full:
+	if (c)
+		column_free(b, c);
+	b->folded += b->folded < UINT32_MAX;
+	return NULL;
 }
 
 static bool is_named(const struct column *c, const char *name, size_t n)
@@ -165,7 +188,8 @@ static bool column_grow(struct profile_builder *b, struct column *c)
 	double *value;
 	uint32_t *at;
 
-	if (cap > PROFILE_MAX_VALUES || cap - c->cap > b->max_values - b->values)
+	if (cap > PROFILE_MAX_VALUES || cap - c->cap > b->max_values - b->values ||
+	    !column_take(b, c, (cap - c->cap) * (sizeof(*value) + sizeof(*at))))
 		return false;
 	value = realloc(c->value, cap * sizeof(*value));
 	if (value)
@@ -225,12 +249,13 @@ static void add_number(struct profile_builder *b, struct column *c, double x)
 	}
 }
 
-static void add_string(struct column *c, const char *p, size_t n)
+static void add_string(struct profile_builder *b, struct column *c, const char *p, size_t n)
 {
 	const uintptr_t count = (uintptr_t)strtab_get(&c->seen, p, n);
 
 	c->n_str++;
-	if (strtab_put(&c->seen, p, n, (void *)(count + 1)))
+	if ((!count && (c->seen.len == c->seen.max || !column_take(b, c, key_bytes(n)))) ||
+	    strtab_put(&c->seen, p, n, (void *)(count + 1)))
 		c->unfit++;
 }
 
@@ -255,7 +280,7 @@ void profile_row_add(struct profile_builder *b, const struct feature_value *v)
 	if (v->kind == FEATURE_NUMERIC)
 		add_number(b, c, v->num);
 	else if (v->str_len <= FEATURE_MAX_STR)
-		add_string(c, v->str, v->str_len);
+		add_string(b, c, v->str, v->str_len);
 }
 
 void profile_row_end(struct profile_builder *b)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/table.h"
@@ -22,6 +23,7 @@ struct service {
 	uint64_t exchanges;
 	uint64_t learn_since; /* realtime ns */
 	struct profile_builder *builder; /* while learning */
+	struct budget learn; /* what that may hold: a quarter of all */
 	struct watch *watch[2 * PROFILE_MAX_FEATURES];
 	unsigned n;
 	unsigned others; /* of them: not in the baseline; at most PROFILE_MAX_FEATURES */
@@ -37,6 +39,7 @@ struct drift {
 	struct drift_sink alerts;
 	struct edet_table *table;
 	struct strtab services;
+	struct budget room, *mem; /* mem: NULL without a limit */
 	struct service *last;
 	struct watch_out out;
 	struct drift_stats stats;
@@ -61,6 +64,8 @@ struct drift *drift_new(const struct drift_opts *o, const struct record_sink *re
 	d->out.baseline = o->baseline;
 	d->threshold = 1e6 / fmax(o->false_alarms, 1e-6);
 	strtab_init(&d->services, DRIFT_MAX_SERVICES);
+	d->room.max = o->max_memory;
+	d->mem = o->max_memory ? &d->room : NULL;
 	for (unsigned i = 0; o->baseline && i < o->baseline->n_features; i++)
 		d->baseline_numeric += o->baseline->feature[i]->kind == FEATURE_NUMERIC;
 	d->table = edet_table_new(o->min_effect);
@@ -71,10 +76,15 @@ struct drift *drift_new(const struct drift_opts *o, const struct record_sink *re
 	return d;
 }
 
-static void service_free(struct service *s)
+static size_t service_bytes(const char *name)
+{
+	return budget_block(sizeof(struct service)) + 2 * budget_block(strlen(name) + 1);
+}
+
+static void service_free(struct service *s, struct budget *mem)
 {
 	for (unsigned i = 0; i < s->n; i++)
-		watch_free(s->watch[i]);
+		watch_free(s->watch[i], mem);
 	strtab_free(&s->by_name);
 	profile_builder_free(s->builder);
 	free(s->name);
@@ -89,7 +99,7 @@ void drift_free(struct drift *d)
 	if (!d)
 		return;
 	while ((s = strtab_next(&d->services, &i, NULL, NULL)))
-		service_free(s);
+		service_free(s, d->mem);
 	strtab_free(&d->services);
 	edet_table_free(d->table);
 	buf_free(&d->out.scratch);
@@ -99,6 +109,11 @@ void drift_free(struct drift *d)
 const struct drift_stats *drift_stats(const struct drift *d)
 {
 	return &d->stats;
+}
+
+size_t drift_memory(const struct drift *d)
+{
+	return d->room.used;
 }
 
 /* Of the random numbers and reservoirs: the same service and feature have the same ones anywhere.
@@ -119,19 +134,25 @@ static uint64_t name_key(const char *domain, const char *service, const char *fe
 
 static struct service *service_new(struct drift *d, const char *name, uint64_t ts)
 {
-	struct service *s = calloc(1, sizeof(*s));
+	struct service *s = NULL;
 
+	if (d->services.len < DRIFT_MAX_SERVICES && budget_take(d->mem, service_bytes(name)))
+		s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
+	s->learn = (struct budget){ .max = d->room.max / 4, .up = d->mem };
 	strtab_init(&s->by_name, 2 * PROFILE_MAX_FEATURES);
 	s->name = strdup(name);
 	if (d->o.learn)
 		s->builder =
 			profile_builder_new(name_key("drift.learn", name, "", 0), LEARN_VALUES);
+	if (s->builder)
+		profile_builder_budget(s->builder, d->mem ? &s->learn : NULL);
 	s->learn_since = ts;
 	if (!s->name || (d->o.learn && !s->builder) ||
 	    strtab_put(&d->services, name, strlen(name), s)) {
-		service_free(s);
+		service_free(s, d->mem);
+		budget_give(d->mem, service_bytes(name));
 		return NULL;
 	}
 	return s;
@@ -164,8 +185,7 @@ static void ignore(struct drift *d, struct watch *w, const struct drift_input *i
 	if (w->d) {
 		if (w->d->alarmed)
 			watch_tell(w, &d->out, in, DRIFT_RECOVERED);
-		free(w->d);
-		w->d = NULL;
+		watch_stop(w, d->mem);
 		d->stats.features--;
 	}
 	w->mode = WATCH_IGNORED;
@@ -176,8 +196,11 @@ static void start(struct drift *d, struct service *s, struct watch *w,
 {
 	const uint64_t key = name_key("drift.rank", s->name, w->name, w->name_len);
 
-	if (ref->kind != FEATURE_NUMERIC || watch_start(w, d->table, ref, key, limit)) {
-		w->mode = WATCH_IGNORED;
+	w->mode = WATCH_IGNORED;
+	if (ref->kind != FEATURE_NUMERIC)
+		return;
+	if (watch_start(w, d->table, ref, key, limit, d->mem)) {
+		d->stats.refused++;
 		return;
 	}
 	d->stats.features++;
@@ -205,7 +228,7 @@ static bool claim(struct drift *d, struct service *s, struct watch *w, const str
 }
 
 /* As in the reference's builder: a name seen once and not lately gives way. */
-static bool forget_rare(struct service *s)
+static bool forget_rare(const struct drift *d, struct service *s)
 {
 	for (unsigned i = 0; i < s->n; i++) {
 		struct watch *w = s->watch[i];
@@ -214,7 +237,7 @@ static bool forget_rare(struct service *s)
 		    w->last_exchange + RARE_EXCHANGES > s->exchanges)
 			continue;
 		strtab_del(&s->by_name, w->name, w->name_len);
-		watch_free(w);
+		watch_free(w, d->mem);
 		s->watch[i] = s->watch[--s->n];
 		s->others--;
 		return true;
@@ -229,7 +252,7 @@ static bool has_room(const struct drift *d, struct service *s, const struct feat
 		return false;
 	if (!s->builder && !d->o.baseline)
 		return false;
-	if (s->others < PROFILE_MAX_FEATURES || forget_rare(s))
+	if (s->others < PROFILE_MAX_FEATURES || forget_rare(d, s))
 		return true;
 	return d->o.baseline && profile_index(d->o.baseline, v->name, v->name_len) >= 0;
 }
@@ -241,11 +264,11 @@ static struct watch *meet(struct drift *d, struct service *s, const struct drift
 
 	if (!has_room(d, s, v))
 		return NULL;
-	w = watch_new(v->name, v->name_len);
+	w = watch_new(v->name, v->name_len, d->mem);
 	if (!w)
 		return NULL;
 	if (strtab_put(&s->by_name, v->name, v->name_len, w)) {
-		watch_free(w);
+		watch_free(w, d->mem);
 		return NULL;
 	}
 	s->watch[s->n++] = w;
@@ -303,6 +326,7 @@ static void end_learning(struct drift *d, struct service *s, const struct drift_
 
 	profile_builder_free(s->builder);
 	s->builder = NULL;
+	d->stats.folded += p ? p->folded : 0;
 	for (unsigned i = 0; p && i < p->n_features; i++)
 		numeric += p->feature[i]->kind == FEATURE_NUMERIC;
 	for (unsigned i = 0; p && i < p->n_features; i++) {
@@ -331,6 +355,7 @@ void drift_on_exchange(struct drift *d, const struct drift_input *in)
 
 	d->stats.exchanges++;
 	if (!s) {
+		d->stats.unwatched++;
 		d->stats.folded += in->n;
 		return;
 	}

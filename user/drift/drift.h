@@ -21,6 +21,7 @@ struct drift_opts {
 	uint64_t learn; /* exchanges per service; 0: what is not in the baseline is not watched */
 	double false_alarms; /* per million exchanges, whole feature set: A = 1e6 / false_alarms */
 	double min_effect;
+	size_t max_memory; /* bytes for all services together; 0: no limit */
 };
 
 /* What one exchange contributes. Strings live while the call runs. */
@@ -60,9 +61,13 @@ struct drift *drift_new(const struct drift_opts *o, const struct record_sink *re
 void drift_free(struct drift *d); /* NULL allowed */
 void drift_on_exchange(struct drift *d, const struct drift_input *in);
 struct drift_stats {
-	uint64_t exchanges, features, folded,
-		changes; /* features: with a detector; folded: values */
+	uint64_t exchanges, changes;
+	uint64_t features; /* with a detector */
+	uint64_t folded; /* values of features that found no place */
+	uint64_t refused; /* detectors that memory had no room for */
+	uint64_t unwatched; /* exchanges of services that found no place */
 };
 const struct drift_stats *drift_stats(const struct drift *d);
+size_t drift_memory(const struct drift *d); /* bytes held now; 0 without a limit */
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/hash.h"
 #include "base/json.h"
 
@@ -15,15 +16,25 @@
 
 const char *const drift_state_name[] = { "learning", "stable", "warning", "drift", "recovered" };
 
-struct watch *watch_new(const char *name, size_t n)
+#define DETECTOR_BYTES (budget_block((sizeof(struct edet) + 63) / 64 * 64) + 64)
+
+/* With its name, once its own and once in a table of its service. */
+static size_t watch_bytes(size_t name_len)
 {
-	struct watch *w = calloc(1, sizeof(*w));
+	return budget_block(sizeof(struct watch)) + budget_block(name_len + 1) +
+	       budget_block(name_len) + 4 * sizeof(struct strtab_slot);
+}
+
+struct watch *watch_new(const char *name, size_t n, struct budget *mem)
+{
+	struct watch *w = budget_take(mem, watch_bytes(n)) ? calloc(1, sizeof(*w)) : NULL;
 
 	if (!w)
 		return NULL;
 	w->name = malloc(n + 1);
 	if (!w->name) {
 		free(w);
+		budget_give(mem, watch_bytes(n));
 		return NULL;
 	}
 	memcpy(w->name, name, n);
@@ -34,21 +45,35 @@ struct watch *watch_new(const char *name, size_t n)
 	return w;
 }
 
-void watch_free(struct watch *w)
+void watch_stop(struct watch *w, struct budget *mem)
+{
+	if (!w->d)
+		return;
+	free(w->d);
+	w->d = NULL;
+	budget_give(mem, DETECTOR_BYTES);
+}
+
+void watch_free(struct watch *w, struct budget *mem)
 {
 	if (!w)
 		return;
-	free(w->d);
+	watch_stop(w, mem);
+	budget_give(mem, watch_bytes(w->name_len));
 	free(w->name);
 	free(w);
 }
 
 int watch_start(struct watch *w, const struct edet_table *t, const struct profile_feature *ref,
-		uint64_t key, double threshold)
+		uint64_t key, double threshold, struct budget *mem)
 {
-	w->d = aligned_alloc(64, (sizeof(*w->d) + 63) / 64 * 64);
-	if (!w->d)
+	if (!budget_take(mem, DETECTOR_BYTES))
 		return -ENOMEM;
+	w->d = aligned_alloc(64, (sizeof(*w->d) + 63) / 64 * 64);
+	if (!w->d) {
+		budget_give(mem, DETECTOR_BYTES);
+		return -ENOMEM;
+	}
 	edet_init(w->d, t, ref, key);
 	w->threshold = threshold;
 	w->mode = WATCH_DETECTING;

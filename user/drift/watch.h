@@ -3,6 +3,8 @@
 #ifndef DRIFT_WATCH_H
 #define DRIFT_WATCH_H
 
+#include "base/budget.h"
+#include "base/table.h"
 #include "drift/drift.h"
 
 enum watch_mode {
@@ -37,11 +39,14 @@ struct watch_out {
 	uint64_t changes;
 };
 
-struct watch *watch_new(const char *name, size_t n);
-void watch_free(struct watch *w); /* NULL allowed */
+/* Both come out of mem; NULL when it, or memory, is out. */
+struct watch *watch_new(const char *name, size_t n, struct budget *mem);
+void watch_free(struct watch *w, struct budget *mem); /* NULL allowed */
+/* Give the detector back. */
+void watch_stop(struct watch *w, struct budget *mem);
 /* Start detecting against a reference. key: of the random numbers. 0 or -ENOMEM. */
 int watch_start(struct watch *w, const struct edet_table *t, const struct profile_feature *ref,
-		uint64_t key, double threshold);
+		uint64_t key, double threshold, struct budget *mem);
 /* One numeric value; number: of the exchange in its service, counted from 1. */
 void watch_value(struct watch *w, struct watch_out *out, const struct drift_input *in,
 		 uint64_t number, double x);
