@@ -9,7 +9,8 @@
 #include "base/hash.h"
 
 #define SECOND ((uint64_t)1000000000)
-#define MAX_OPEN 128 /* alerts at a time; more are counted as joined to none */
+#define MAX_OPEN 128 /* alerts at a time; more are counted as refused */
+#define MAX_MOVED 256 /* features of one alert */
 #define REFRESH_NS (60 * SECOND) /* a changed effect alone is told this often at most */
 #define DEATH_OVER_NS (600 * SECOND) /* a death that was not repeated for so long is over */
 
@@ -18,6 +19,7 @@ struct alert_ctx {
 	struct hook *hook;
 	struct alert *open[MAX_OPEN];
 	unsigned n;
+	uint64_t refused;
 	struct record rec;
 	struct buf scratch, webhook;
 };
@@ -58,6 +60,11 @@ void alert_free(struct alert_ctx *a)
 unsigned alert_firing(const struct alert_ctx *a)
 {
 	return a->n;
+}
+
+uint64_t alert_refused(const struct alert_ctx *a)
+{
+	return a->refused;
 }
 
 /* ---- telling -----------------------------------------------------------------------------------
@@ -211,9 +218,10 @@ static struct moved *find_moved(const struct alert *al, const char *feature)
 
 static struct moved *add_moved(struct alert *al, const char *feature)
 {
-	struct moved **list = realloc(al->moved, (al->n_moved + 1) * sizeof(*list));
-	struct moved *m;
+	struct moved **list = NULL, *m;
 
+	if (al->n_moved < MAX_MOVED)
+		list = realloc(al->moved, (al->n_moved + 1) * sizeof(*list));
 	if (!list)
 		return NULL;
 	al->moved = list;
@@ -292,13 +300,17 @@ void alert_on_drift(struct alert_ctx *a, const struct drift_change *c)
 	if (!al)
 		al = open_alert(a, c->response ? ALERT_PREDICTION_DRIFT : ALERT_DATA_DRIFT,
 				c->service, c->feature, c->since_ts, c->host, c->proc);
-	if (!al)
+	if (!al) {
+		a->refused++;
 		return;
+	}
 	m = find_moved(al, c->feature);
 	if (!m && c->state == DRIFT_DRIFT)
 		m = add_moved(al, c->feature);
-	if (!m)
+	if (!m) {
+		a->refused += c->state == DRIFT_DRIFT;
 		return;
+	}
 	update_moved(al, m, c);
 	if (all_recovered(al))
 		close_alert(a, i);
@@ -323,8 +335,10 @@ void alert_on_death(struct alert_ctx *a, const char *service, bool oom, const ch
 			al = a->open[i];
 	if (!al)
 		al = open_alert(a, kind, service, "", ts, host, proc);
-	if (!al)
+	if (!al) {
+		a->refused++;
 		return;
+	}
 	al->deaths++;
 	al->now = ts;
 	al->changed = al->grown = true;

@@ -21,5 +21,7 @@ void alert_on_death(struct alert_ctx *a, const char *service, bool oom, const ch
  */
 void alert_on_time(struct alert_ctx *a, uint64_t ts);
 unsigned alert_firing(const struct alert_ctx *a);
+/* State changes that were told to nobody: of alerts, or features of one, that found no place. */
+uint64_t alert_refused(const struct alert_ctx *a);
 
 #endif
