@@ -198,6 +198,28 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 	return true;
 }
 
+/* A gap between responses: any of the exchanges that wait may have had its response in it. */
+static void lose_waiting(struct h1_call *x, struct msg *m, uint64_t pos)
+{
+	struct h1_dir *res = h1_response_dir(x->h);
+	const struct h1_dir was = *res;
+
+	if (was.open)
+		h1_emit(x, res, m, pos);
+	for (uint64_t i = x->h->next_index - x->h->fifo_len; i < x->h->next_index; i++) {
+		if (was.open && !was.late && i == was.index)
+			continue;
+		res->index = i;
+		res->late = false;
+		res->open = true;
+		h1_emit(x, res, m, pos);
+	}
+	res->index = was.index;
+	res->late = was.late;
+	res->open = was.open;
+	x->h->told_index = x->h->next_index;
+}
+
 static void gap_between(struct h1_call *x, uint64_t pos, uint64_t n, enum gap_kind kind)
 {
 	struct msg m = { .kind = MSG_LOSS };
@@ -209,7 +231,7 @@ static void gap_between(struct h1_call *x, uint64_t pos, uint64_t n, enum gap_ki
 	m.body.p = NULL;
 	m.body.n = n;
 	m.body.gap = kind;
-	h1_emit_waiting(x, &m, pos);
+	lose_waiting(x, &m, pos);
 }
 
 static void http1_gap(struct conn *c, enum direction d, uint64_t pos, uint64_t n,
@@ -223,6 +245,8 @@ static void http1_gap(struct conn *c, enum direction d, uint64_t pos, uint64_t n
 		return;
 	call_init(&x, c, d, ch, ch ? ch->ts : c->dir[d].last_ts, out);
 	dir = x.dir;
+	x.h->gap_bytes = n;
+	x.h->gap_kind = (uint8_t)kind;
 	if (dir->state == H1_SEEK)
 		h1_pass_over_kept(&x); /* may end the message */
 	switch (dir->state) {

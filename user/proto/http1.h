@@ -154,9 +154,13 @@ struct h1_dir {
 struct http1 {
 	struct h1_dir dir[2]; /* by enum direction */
 	uint64_t next_index;
+	uint64_t
+		gap_bytes; /* of the newest gap: what an exchange that it put out of step is told */
+	uint64_t told_index; /* exchanges below this were told of it when it came */
 	uint64_t ignored; /* bytes after an upgrade or end */
 	uint64_t skipped; /* bytes that belong to no exchange: H1_SEEK_IDLE */
 	uint32_t resyncs;
+	uint8_t gap_kind; /* enum gap_kind of gap_bytes */
 	int8_t req_dir; /* enum direction that carries requests; -1: not known yet */
 	bool gapped; /* a gap that was not exactly accounted for was ever seen */
 	uint8_t pipelining; /* the client was seen to pipeline: counts down while it does not */

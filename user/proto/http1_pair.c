@@ -82,8 +82,18 @@ static void abort_one(struct h1_call *x, uint64_t index, bool late, enum msg_abo
 	m.request = !begun;
 	m.chunk = x->ch;
 	m.late = late;
-	m.abort = why;
 	m.pos = begun ? res->pos : req->pos;
+	/* Not paired because of a gap elsewhere: without a word it would pass for whole. */
+	if (why == ABORT_LOST_SYNC && !begun && x->h->gap_bytes && index >= x->h->told_index) {
+		m.kind = MSG_LOSS;
+		m.request = false;
+		m.body.n = x->h->gap_bytes;
+		m.body.gap = (enum gap_kind)x->h->gap_kind;
+		x->out->emit(x->out->ctx, &m);
+		m.kind = MSG_ABORT;
+		m.request = true;
+	}
+	m.abort = why;
 	if (begun)
 		res->open = false;
 	if (req->open && req->index == index)
