@@ -97,9 +97,9 @@ struct ev_hdr {
 	__ev_u32 flags; /* enum ev_flag */
 	__ev_u32 cpu;
 	/*
-	 * Per CPU and series; advances also when the reserve fails: a hole is a loss. The top byte names
-	 * the series, which is 0 but for EV_STATE and EV_SIGNAL: those can interrupt the others and each
-	 * other, and count by nesting depth. 0: made by user space or an iterator.
+	 * Per CPU, ring and series; advances also when the reserve fails: a hole is a loss. The top byte
+	 * names the series: each program, and each depth of those that can nest, counts by itself, so
+	 * that no count can be interrupted. 0: made by user space or an iterator.
 	 */
 	__ev_u64 cpu_seq;
 	__ev_u64 ts; /* CLOCK_MONOTONIC ns, end of the call */

@@ -26,15 +26,23 @@ static __always_inline __u64 target_start(struct target *t)
 	return t->start;
 }
 
-/* 0, or negative when the table is full. A target that is in already stays. */
+/* 0; 1 when this very process is in already; negative when the table is full. */
 static __always_inline long target_add(__u32 tgid, __u64 start)
 {
-	struct target t = { .start = start };
+	struct target t = { .start = start }, *old;
 	long err = bpf_map_update_elem(&targets, &tgid, &t, BPF_NOEXIST);
 
-	if (!err)
+	if (!err) {
 		__sync_fetch_and_add(&target_hint[tgid & (HINT_SLOTS - 1)], 1);
-	return err == -17 /* EEXIST */ ? 0 : err;
+		return 0;
+	}
+	old = bpf_map_lookup_elem(&targets, &tgid);
+	if (!old)
+		return err;
+	if (old->start == start)
+		return 1;
+	old->start = start; /* its number was another's, whose death was missed */
+	return 0;
 }
 
 /* True for exactly one caller. */

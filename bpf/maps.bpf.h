@@ -63,32 +63,62 @@ struct {
 	__uint(max_entries, 4096);
 } life_ring __weak SEC(".maps");
 
-/* ---- accounting --------------------------------------------------------------------------------
- */
+/* ---- accounting ------------------------------------------------------------------------------ */
 /*
- * Sequence numbers of one ring and CPU. Programs that an interrupt can run on top of each other
- * draw from the series of their nesting depth (the top byte of ev_hdr.cpu_seq), since a plain
- * increment is only exact when nobody else touches the same word meanwhile, and atomic
- * fetch-and-add is not there before 5.12.
+ * Counts and sequence numbers, for each CPU one set per program that can be in the middle of its
+ * work while another runs: then a plain increment is exact. (Atomic fetch-and-add is not there
+ * before 5.12.) Programs that an interrupt can run on top of themselves have a set per nesting
+ * depth; from 6.2 the kernel does not let them and skips the inner run, for which there are twins
+ * (below).
  */
-#define SEQ_LANES 4
-#define SEQ_LANE_SHIFT 56
-struct cpu_state {
-	struct ev_cpu_counts counts; /* first: user space reads it by itself */
-	__u64 data_seq; /* sys_exit: never nested */
-	__u64 life_seq; /* fork, exec, exit, OOM */
-	__u64 nested_data_seq[SEQ_LANES]; /* socket state */
-	__u64 nested_life_seq[SEQ_LANES]; /* signals */
-	__u32 depth;
-	__u32 pad;
-	__u64 compat_calls; /* 32-bit and x32 calls of targets: not read */
+#define SERIES_DEPTH 4
+enum series_id {
+	SERIES_CALL, /* system calls, and their twin */
+	SERIES_CALL_TWIN,
+	SERIES_FORK,
+	SERIES_FORK_TWIN,
+	SERIES_EXEC,
+	SERIES_EXEC_TWIN,
+	SERIES_EXIT,
+	SERIES_EXIT_TWIN,
+	SERIES_OOM,
+	SERIES_STATE = 12,
+	SERIES_STATE_TWIN = SERIES_STATE + SERIES_DEPTH,
+	SERIES_DESTROY = SERIES_STATE_TWIN + SERIES_DEPTH,
+	SERIES_DESTROY_TWIN = SERIES_DESTROY + SERIES_DEPTH,
+	SERIES_SIGNAL = SERIES_DESTROY_TWIN + SERIES_DEPTH,
+	SERIES_COUNT = SERIES_SIGNAL + SERIES_DEPTH,
+};
+#define SERIES_SHIFT 56 /* its id stands in the top byte of ev_hdr.cpu_seq */
+
+struct series {
+	struct ev_cpu_counts counts; /* first: user space adds them up */
+	__u64 compat_calls; /* second: 32-bit and x32 calls of targets, not read */
+	__u64 data_seq;
+	__u64 life_seq;
+	__u32 id;
+	__u32 depth; /* of the first of a nestable group */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SERIES_COUNT);
 	__type(key, __u32);
-	__type(value, struct cpu_state);
-} cpu_states __weak SEC(".maps");
+	__type(value, struct series);
+} series_map __weak SEC(".maps");
+
+/*
+ * Twins. A program does not run on a CPU on which it is in the middle of a run: the kernel skips it
+ * (from 6.2). That happens to an interrupt's state change on top of another, and from 6.19, where
+ * tracepoints can be preempted, to every task that gets the CPU while one was preempted inside. So
+ * a second copy is attached behind the first, which works when the first did not. How it knows is
+ * said at each.
+ */
+#define TOLD_SLOTS 65536
+extern const volatile bool twins; /* all twins are attached */
+extern const volatile bool state_twins; /* those of on_set_state and on_destroy are */
+extern const volatile __u32 n_cpus;
+extern __u32 call_told[TOLD_SLOTS]; /* by low bits of tid: whose exit the first copy works on */
+extern __u32 exec_told[TOLD_SLOTS / 16];
 
 /* ---- streams -----------------------------------------------------------------------------------
  */
@@ -102,6 +132,7 @@ enum stream_flag {
 	STREAM_COUNTED = 1 << 6, /* positions are count[], not the socket's own */
 	STREAM_RCV_KNOWN = 1 << 7, /* rcv_nxt is set */
 	STREAM_CLOSED = 1 << 8, /* TCP: reached CLOSE; rx_pos, tx_pos are of that moment */
+	STREAM_STATE_TOLD = 1 << 9, /* the first copy of on_set_state was here */
 };
 
 /* When bytes [from, to) of the peer became readable. */
@@ -153,6 +184,17 @@ struct {
 	__type(key, struct fd_key);
 	__type(value, __u64);
 } unix_fds __weak SEC(".maps");
+
+/*
+ * Sockets whose end found the ring full: nothing would ever tell of them again. User space collects
+ * them in its own time. By inode.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct ev_state);
+} untold __weak SEC(".maps");
 
 /* Where targets listen: their children's first bytes arrive before anybody has accepted them. */
 struct port_key {

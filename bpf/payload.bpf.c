@@ -49,9 +49,9 @@ static __always_inline long copy_range(struct work *w, __u64 pos, __u64 len, __u
  * high. What goes from one round to the next is kept in memory, here and below: in registers it
  * would make every round a new state to the verifier.
  */
-__noinline int copy_batch(__u32 k)
+__noinline int copy_batch(__u32 copy, __u32 k)
 {
-	struct work *w = work_get();
+	struct work *w = work_get(copy);
 	__u64 base, len, pos, n;
 	__u32 i;
 
@@ -76,7 +76,7 @@ __noinline int copy_batch(__u32 k)
 	return 0;
 }
 
-static __always_inline void copy_iov(struct work *w, __u64 n)
+static __always_inline void copy_iov(__u32 copy, struct work *w, __u64 n)
 {
 	__u32 b;
 
@@ -99,14 +99,14 @@ static __always_inline void copy_iov(struct work *w, __u64 n)
 			w->fault = 1;
 			break;
 		}
-		copy_batch(left);
+		copy_batch(copy, left);
 	}
 }
 
 /* Returns 0, or 1 when bytes could not be read. w->total is what the call had asked for. */
-__noinline int payload_copy(void)
+__noinline int payload_copy(__u32 copy)
 {
-	struct work *w = work_get();
+	struct work *w = work_get(copy);
 	__u64 n, cap = copy_head + copy_tail;
 
 	if (!w)
@@ -120,7 +120,7 @@ __noinline int payload_copy(void)
 	w->rec.head_len = n <= cap ? n : copy_head;
 	w->rec.tail_len = n <= cap ? 0 : copy_tail;
 	if (w->t.iovs) {
-		copy_iov(w, n);
+		copy_iov(copy, w, n);
 		if (w->pos < n) { /* the iovec holds less than the result says */
 			w->rec.head_len = w->pos < w->rec.head_len ? w->pos : w->rec.head_len;
 			w->rec.tail_len = 0;

@@ -8,14 +8,14 @@
 
 #define SIGNAL_GROUP_EXIT 4
 
-static __always_inline struct life_rec *life_reserve(struct cpu_state *cs, struct task_struct *t,
+static __always_inline struct life_rec *life_reserve(struct series *cs, struct task_struct *t,
 						     __u16 type)
 {
-	__u64 seq = ++cs->life_seq;
+	__u64 seq = life_seq_next(cs);
 	struct life_rec *r = bpf_ringbuf_reserve(&life_ring, sizeof(*r), 0);
 
 	if (!r) {
-		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_RING_FULL, false);
+		count_lost(cs, EV_COUNT_LIFE, EV_LOST_RING_FULL);
 		return NULL;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -29,27 +29,32 @@ static __always_inline struct life_rec *life_reserve(struct cpu_state *cs, struc
 	return r;
 }
 
-static __always_inline void life_submit(struct cpu_state *cs, struct life_rec *r)
+static __always_inline void life_submit(struct series *cs, struct life_rec *r)
 {
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-	count_sent(&cs->counts.kind[EV_COUNT_LIFE], false);
+	count_sent(cs, EV_COUNT_LIFE);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+/* The twin: the child is in already, with this start. */
+static __always_inline int fork_told(struct task_struct *parent, struct task_struct *child,
+				     __u32 copy)
 {
 	__u32 ptgid = BPF_CORE_READ(parent, tgid), tgid = BPF_CORE_READ(child, tgid);
-	struct cpu_state *cs;
+	struct series *cs;
 	struct life_rec *r;
+	long err;
 
 	if (tgid == ptgid || !target_get(ptgid)) /* a thread, or nobody's child */
 		return 0;
-	cs = cpu_state_get();
+	cs = series_get(SERIES_FORK + copy);
 	if (!cs)
 		return 0;
-	if (target_add(tgid, task_start(child))) {
-		cs->life_seq++;
-		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_TABLE_FULL, false);
+	err = target_add(tgid, task_start(child));
+	if (err == 1)
+		return 0;
+	if (err) {
+		life_seq_next(cs);
+		count_lost(cs, EV_COUNT_LIFE, EV_LOST_TABLE_FULL);
 		return 0;
 	}
 	r = life_reserve(cs, child, EV_FORK);
@@ -63,15 +68,36 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	struct cpu_state *cs;
+	return fork_told(parent, child, 0);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork_twin, struct task_struct *parent, struct task_struct *child)
+{
+	return fork_told(parent, child, 1);
+}
+
+/* The twin: the first copy has left the thread's number. */
+static __always_inline int exec_told_by(struct task_struct *task, struct linux_binprm *bprm,
+					__u32 copy)
+{
+	__u32 tid = BPF_CORE_READ(task, pid);
+	__u32 *told = &exec_told[tid & (TOLD_SLOTS / 16 - 1)];
+	struct series *cs;
 	struct life_rec *r;
 
 	if (!target_get(BPF_CORE_READ(task, tgid)) && !watch_exec)
 		return 0;
-	cs = cpu_state_get();
+	if (copy && *told == tid) {
+		*told = 0;
+		return 0;
+	}
+	if (!copy && twins)
+		*told = tid;
+	cs = series_get(SERIES_EXEC + copy);
 	if (!cs)
 		return 0;
 	r = life_reserve(cs, task, EV_EXEC);
@@ -82,16 +108,27 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return 0;
 }
 
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	return exec_told_by(task, bprm, 0);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec_twin, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	return exec_told_by(task, bprm, 1);
+}
+
 /*
  * Every thread comes by. The group is dead when none is alive; two that end together both see that,
- * so removal from the targets decides who tells it.
+ * so removal from the targets decides who tells it: among them, and between the twins.
  */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+static __always_inline int exit_told(struct task_struct *task, __u32 copy)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	struct signal_struct *sig;
-	struct cpu_state *cs;
+	struct series *cs;
 	struct life_rec *r;
 
 	if (!target_get(tgid))
@@ -99,7 +136,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	sig = BPF_CORE_READ(task, signal);
 	if (BPF_CORE_READ(sig, live.counter) > 0 || !target_del(tgid))
 		return 0;
-	cs = cpu_state_get();
+	cs = series_get(SERIES_EXIT + copy);
 	if (!cs)
 		return 0;
 	r = life_reserve(cs, task, EV_EXIT);
@@ -110,6 +147,18 @@ int BPF_PROG(on_exit, struct task_struct *task)
 				 : BPF_CORE_READ(task, group_leader, exit_code);
 	life_submit(cs, r);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	return exit_told(task, 0);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_twin, struct task_struct *task)
+{
+	return exit_told(task, 1);
 }
 
 /* ---- OOM: two shapes of one tracepoint; user space loads the one that the kernel's BTF shows
@@ -137,12 +186,12 @@ SEC("tp_btf/mark_victim")
 int BPF_PROG(on_oom_task, struct task_struct *task)
 {
 	struct mm_struct *mm;
-	struct cpu_state *cs;
+	struct series *cs;
 	struct life_rec *r;
 
 	if (!target_get(BPF_CORE_READ(task, tgid)))
 		return 0;
-	cs = cpu_state_get();
+	cs = series_get(SERIES_OOM);
 	if (!cs)
 		return 0;
 	r = life_reserve(cs, task, EV_OOM);
@@ -162,19 +211,19 @@ SEC("tp_btf/mark_victim")
 int BPF_PROG(on_oom_pid, int pid)
 {
 	struct target *t = target_get(pid);
-	struct cpu_state *cs;
+	struct series *cs;
 	struct life_rec *r;
 	__u64 seq;
 
 	if (!t)
 		return 0;
-	cs = cpu_state_get();
+	cs = series_get(SERIES_OOM);
 	if (!cs)
 		return 0;
-	seq = ++cs->life_seq;
+	seq = life_seq_next(cs);
 	r = bpf_ringbuf_reserve(&life_ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_RING_FULL, false);
+		count_lost(cs, EV_COUNT_LIFE, EV_LOST_RING_FULL);
 		return 0;
 	}
 	__builtin_memset(r, 0, sizeof(*r));
@@ -202,7 +251,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
 	struct task_struct *self;
-	struct cpu_state *cs;
+	struct series *cs;
 	struct ev_signal *r;
 	__u64 handler = 0, seq;
 
@@ -218,14 +267,14 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 		if (handler == 1 /* SIG_IGN */ || (handler && !(SIG_BIT(sig) & SIG_TELLING)))
 			return 0;
 	}
-	cs = cpu_state_get();
+	cs = series_enter(SERIES_SIGNAL);
 	if (!cs)
 		return 0;
-	seq = nested_enter(cs, cs->nested_life_seq);
+	seq = life_seq_next(cs);
 	r = bpf_ringbuf_reserve(&life_ring, sizeof(*r), 0);
 	if (!r) {
-		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_RING_FULL, true);
-		nested_leave(cs);
+		count_lost(cs, EV_COUNT_LIFE, EV_LOST_RING_FULL);
+		series_leave(SERIES_SIGNAL);
 		return 0;
 	}
 	self = (void *)bpf_get_current_task();
@@ -244,7 +293,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
 	r->pad = 0;
 	bpf_get_current_comm(r->comm, sizeof(r->comm));
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-	count_sent(&cs->counts.kind[EV_COUNT_LIFE], true);
-	nested_leave(cs);
+	count_sent(cs, EV_COUNT_LIFE);
+	series_leave(SERIES_SIGNAL);
 	return 0;
 }

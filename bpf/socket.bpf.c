@@ -30,9 +30,8 @@ static __always_inline void stamp_arrival(struct stream *s, const struct sock *s
 	s->stamps++;
 }
 
-/* From 6.3. */
-SEC("tp_btf/sk_data_ready")
-int BPF_PROG(on_data_ready, const struct sock *sk)
+/* The twin finds nothing new. */
+static __always_inline int data_ready(const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 	struct stream *s = bpf_map_lookup_elem(&socks, &key);
@@ -65,6 +64,19 @@ int BPF_PROG(on_data_ready, const struct sock *sk)
 	return 0;
 }
 
+/* From 6.3. */
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(on_data_ready, const struct sock *sk)
+{
+	return data_ready(sk);
+}
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(on_data_ready_twin, const struct sock *sk)
+{
+	return data_ready(sk);
+}
+
 /* ---- state
  * ---------------------------------------------------------------------------------------- */
 /* Closed at once while bytes could still flow, and no reset or timeout came in: the owner's doing.
@@ -75,24 +87,40 @@ static __always_inline bool own_abort(const struct sock *sk, __u32 old, __u32 ne
 	       !BPF_CORE_READ(sk, sk_err);
 }
 
+static __always_inline void keep_untold(const struct stream *s, const struct positions *p,
+					__u32 flags, __u16 old)
+{
+	__u64 key = s->inode;
+	struct ev_state r = {};
+
+	if (!key)
+		return;
+	hdr_fill(&r.h, EV_STATE, sizeof(r), flags, 0);
+	hdr_who(&r.h, bpf_ktime_get_ns(), 0, 0);
+	r.inode = key;
+	r.sk = s->sk;
+	r.old_state = old;
+	r.new_state = EV_STATE_DESTROY;
+	r.rx_pos = p->rx;
+	r.tx_pos = p->tx;
+	bpf_map_update_elem(&untold, &key, &r, BPF_ANY);
+}
+
 /*
  * abort: see own_abort. Current is the owner when it closed, shut down or died; else it was the
  * peer or a timer, and current is whoever was interrupted.
  */
 static __always_inline void tell_state(struct stream *s, const struct sock *sk, __u16 old,
-				       __u16 new, bool abort)
+				       __u16 new, bool abort, __u32 series)
 {
-	struct cpu_state *cs = cpu_state_get();
+	struct series *cs;
 	struct positions p = {};
-	struct ev_count *count;
 	struct ev_state *r;
 	__u64 seq, pid_tgid;
 	struct target *t;
 	bool owner = abort || new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK;
 	__u32 flags = abort ? EV_F_OWN_ABORT : 0;
 
-	if (!cs)
-		return;
 	if (new == EV_STATE_DESTROY && s->flags &STREAM_CLOSED) {
 		/* SO_LINGER 0 resets the socket's counters between CLOSE and here; reads go on. */
 		tcp_rx_position(sk, &p);
@@ -108,15 +136,19 @@ static __always_inline void tell_state(struct stream *s, const struct sock *sk, 
 	s->rx_pos = p.rx;
 	s->tx_pos = p.tx;
 
-	count = &cs->counts.kind[EV_COUNT_STATE];
-	seq = nested_enter(cs, cs->nested_data_seq);
+	cs = series_enter(series);
+	if (!cs)
+		return;
+	seq = data_seq_next(cs);
 	r = bpf_ringbuf_reserve(&data_ring, sizeof(*r), 0);
-	if (!r) {
-		count_lost(count, EV_LOST_RING_FULL, true);
-		goto out;
-	}
 	if (s->flags & STREAM_COUNTED)
 		flags |= EV_F_COUNTED;
+	if (!r) {
+		count_lost(cs, EV_COUNT_STATE, EV_LOST_RING_FULL);
+		if (new == EV_STATE_DESTROY)
+			keep_untold(s, &p, flags, old);
+		goto out;
+	}
 	hdr_fill(&r->h, EV_STATE, sizeof(*r), flags, seq);
 	pid_tgid = owner ? bpf_get_current_pid_tgid() : 0;
 	t = owner ? target_get(pid_tgid >> 32) : NULL;
@@ -129,22 +161,25 @@ static __always_inline void tell_state(struct stream *s, const struct sock *sk, 
 	r->rx_pos = p.rx;
 	r->tx_pos = p.tx;
 	bpf_ringbuf_submit(r, data_wake());
-	count_sent(count, true);
+	count_sent(cs, EV_COUNT_STATE);
 out:
-	nested_leave(cs);
+	series_leave(series);
 }
 
 /* A process that is no target (yet) starts to listen: user space compares the port. */
-static __always_inline void tell_listen(const struct sock *sk)
+static __always_inline void tell_listen(const struct sock *sk, __u32 series)
 {
-	struct cpu_state *cs = cpu_state_get();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct series *cs;
 	struct ev_conn *c;
 	__u64 seq;
 
-	if (!cs || target_get(pid_tgid >> 32))
+	if (target_get(pid_tgid >> 32))
 		return; /* a target's own call tells it with the descriptor */
-	seq = nested_enter(cs, cs->nested_life_seq);
+	cs = series_enter(series);
+	if (!cs)
+		return;
+	seq = life_seq_next(cs);
 	c = bpf_ringbuf_reserve(&life_ring, sizeof(*c), 0);
 	if (c) {
 		__builtin_memset(c, 0, sizeof(*c));
@@ -156,29 +191,36 @@ static __always_inline void tell_listen(const struct sock *sk)
 		conn_endpoints(c, sk, EV_PROTO_TCP);
 		c->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
 		bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
-		count_sent(&cs->counts.kind[EV_COUNT_LIFE], true);
+		count_sent(cs, EV_COUNT_LIFE);
 	} else {
-		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_RING_FULL, true);
+		count_lost(cs, EV_COUNT_LIFE, EV_LOST_RING_FULL);
 	}
-	nested_leave(cs);
+	series_leave(series);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_set_state, const struct sock *sk, const int old, const int new)
+/* The twin: the first copy has left a flag in the stream, whose socket nobody else changes
+ * meanwhile. */
+static __always_inline int state_changed(const struct sock *sk, int old, int new, __u32 series)
 {
 	__u64 key = (__u64)sk;
 	struct stream *s;
 
 	if (new == TCP_LISTEN) {
 		if (watch_listen)
-			tell_listen(sk);
+			tell_listen(sk, series); /* told twice does no harm */
 		return 0;
 	}
 	s = bpf_map_lookup_elem(&socks, &key);
 	if (!s)
 		return 0;
+	if (series == SERIES_STATE_TWIN && s->flags & STREAM_STATE_TOLD) {
+		s->flags &= ~STREAM_STATE_TOLD;
+		return 0;
+	}
+	if (series == SERIES_STATE && state_twins)
+		s->flags |= STREAM_STATE_TOLD;
 	if (s->flags & STREAM_ANNOUNCED && old != new) /* shutdown, then close: FIN_WAIT1 twice */
-		tell_state(s, sk, old, new, own_abort(sk, old, new));
+		tell_state(s, sk, old, new, own_abort(sk, old, new), series);
 	/* The FIN is queued after this. */
 	if (new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK)
 		s->flags |= STREAM_FIN_SENT;
@@ -187,8 +229,20 @@ int BPF_PROG(on_set_state, const struct sock *sk, const int old, const int new)
 	return 0;
 }
 
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(on_destroy, struct sock *sk)
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_set_state, const struct sock *sk, const int old, const int new)
+{
+	return state_changed(sk, old, new, SERIES_STATE);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_set_state_twin, const struct sock *sk, const int old, const int new)
+{
+	return state_changed(sk, old, new, SERIES_STATE_TWIN);
+}
+
+/* The twin finds no entry. */
+static __always_inline int destroyed(struct sock *sk, __u32 series)
 {
 	__u64 key = (__u64)sk;
 	struct stream *s = bpf_map_lookup_elem(&socks, &key);
@@ -196,7 +250,19 @@ int BPF_PROG(on_destroy, struct sock *sk)
 	if (!s)
 		return 0;
 	if (s->flags & STREAM_ANNOUNCED)
-		tell_state(s, sk, sk_state(sk), EV_STATE_DESTROY, false);
+		tell_state(s, sk, sk_state(sk), EV_STATE_DESTROY, false, series);
 	bpf_map_delete_elem(&socks, &key);
 	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(on_destroy, struct sock *sk)
+{
+	return destroyed(sk, SERIES_DESTROY);
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(on_destroy_twin, struct sock *sk)
+{
+	return destroyed(sk, SERIES_DESTROY_TWIN);
 }

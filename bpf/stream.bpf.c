@@ -4,10 +4,10 @@
 #include "submit.bpf.h"
 
 /* w->fd in the current task's table. Returns enum ev_proto. */
-__noinline int fd_resolve(void)
+__noinline int fd_resolve(__u32 copy)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct work *w = work_get();
+	struct work *w = work_get(copy);
 	struct file **slots, *file = NULL;
 	struct endpoint e;
 	__u32 fd;
@@ -32,10 +32,10 @@ __noinline int fd_resolve(void)
  * EV_CONN for the stream of w, with the positions from before the bytes of w->t. It goes ahead of
  * the first data; a failed one is tried again with the next.
  */
-__noinline int stream_announce(void)
+__noinline int stream_announce(__u32 copy)
 {
-	struct cpu_state *cs = cpu_state_get();
-	struct work *w = work_get();
+	struct series *cs = series_get(SERIES_CALL + (copy & 1));
+	struct work *w = work_get(copy);
 	struct endpoint e;
 	struct positions p;
 	struct stream *s;
@@ -49,9 +49,9 @@ __noinline int stream_announce(void)
 	e.sk = w->sk;
 	e.proto = w->proto;
 	s = stream_get(&e, &w->fresh);
-	seq = ++cs->data_seq;
+	seq = data_seq_next(cs);
 	if (!s) {
-		count_lost(&cs->counts.kind[EV_COUNT_CONN], EV_LOST_TABLE_FULL, false);
+		count_lost(cs, EV_COUNT_CONN, EV_LOST_TABLE_FULL);
 		return 0;
 	}
 	flags = w->conn_flags;
@@ -81,7 +81,7 @@ __noinline int stream_announce(void)
 
 	c = bpf_ringbuf_reserve(&data_ring, sizeof(*c), 0);
 	if (!c) {
-		count_lost(&cs->counts.kind[EV_COUNT_CONN], EV_LOST_RING_FULL, false);
+		count_lost(cs, EV_COUNT_CONN, EV_LOST_RING_FULL);
 		return 0;
 	}
 	__builtin_memset(c, 0, sizeof(*c));
@@ -95,7 +95,7 @@ __noinline int stream_announce(void)
 	c->tx_seq32 = p.tx_seq;
 	conn_endpoints(c, (void *)e.sk, e.proto);
 	bpf_ringbuf_submit(c, data_wake());
-	count_sent(&cs->counts.kind[EV_COUNT_CONN], false);
+	count_sent(cs, EV_COUNT_CONN);
 	s->flags |= STREAM_ANNOUNCED;
 	stream_used(s, w);
 	return 1;

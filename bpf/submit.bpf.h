@@ -5,11 +5,45 @@
 
 #include "maps.bpf.h"
 
-static __always_inline struct cpu_state *cpu_state_get(void)
+/* The set of a program that cannot be on top of itself. */
+static __always_inline struct series *series_get(__u32 id)
 {
-	__u32 zero = 0;
+	struct series *s = bpf_map_lookup_elem(&series_map, &id);
 
-	return bpf_map_lookup_elem(&cpu_states, &zero);
+	if (s)
+		s->id = id;
+	return s;
+}
+
+/*
+ * The set for this depth of a program that can. What interrupts between enter and leave comes and
+ * goes in full, so the depth itself is exact.
+ */
+static __always_inline struct series *series_enter(__u32 first)
+{
+	struct series *s = bpf_map_lookup_elem(&series_map, &first);
+
+	if (!s)
+		return NULL;
+	return series_get(first + (s->depth++ & (SERIES_DEPTH - 1)));
+}
+
+static __always_inline void series_leave(__u32 first)
+{
+	struct series *s = bpf_map_lookup_elem(&series_map, &first);
+
+	if (s)
+		s->depth--;
+}
+
+static __always_inline __u64 data_seq_next(struct series *s)
+{
+	return ++s->data_seq | (__u64)s->id << SERIES_SHIFT;
+}
+
+static __always_inline __u64 life_seq_next(struct series *s)
+{
+	return ++s->life_seq | (__u64)s->id << SERIES_SHIFT;
 }
 
 static __always_inline void hdr_fill(struct ev_hdr *h, __u16 type, __u32 len, __u32 flags,
@@ -49,44 +83,18 @@ static __always_inline __u64 data_wake(void)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-/* Outcome of one record. Programs that can be nested count atomically (`nested`). */
-static __always_inline void count_sent(struct ev_count *c, bool nested)
+/* Outcome of one record. */
+static __always_inline void count_sent(struct series *s, enum ev_count_kind kind)
 {
-	if (nested) {
-		__sync_fetch_and_add(&c->seen, 1);
-		__sync_fetch_and_add(&c->submitted, 1);
-	} else {
-		c->seen++;
-		c->submitted++;
-	}
+	s->counts.kind[kind].seen++;
+	s->counts.kind[kind].submitted++;
 }
 
-static __always_inline void count_lost(struct ev_count *c, enum ev_lost_why why, bool nested)
+static __always_inline void count_lost(struct series *s, enum ev_count_kind kind,
+				       enum ev_lost_why why)
 {
-	if (nested) {
-		__sync_fetch_and_add(&c->seen, 1);
-		__sync_fetch_and_add(&c->lost[why], 1);
-	} else {
-		c->seen++;
-		c->lost[why]++;
-	}
-}
-
-/*
- * The series of this nesting depth. What interrupts between enter and leave comes and goes in full,
- * so the depth is exact without atomics.
- */
-static __always_inline __u64 nested_enter(struct cpu_state *cs, __u64 *series)
-{
-	__u32 lane = cs->depth & (SEQ_LANES - 1);
-
-	cs->depth++;
-	return ++series[lane] | (__u64)(lane + 1) << SEQ_LANE_SHIFT;
-}
-
-static __always_inline void nested_leave(struct cpu_state *cs)
-{
-	cs->depth--;
+	s->counts.kind[kind].seen++;
+	s->counts.kind[kind].lost[why]++;
 }
 
 #endif

@@ -17,6 +17,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 copy_head = 16384;
 const volatile __u32 copy_tail = 4096;
 const volatile __u32 wake_bytes = 1 << 20;
+const volatile bool twins = false;
+const volatile bool state_twins = false;
+const volatile __u32 n_cpus = 1;
 const volatile bool watch_exec = false;
 const volatile bool watch_listen = false;
 
@@ -27,6 +30,8 @@ __u32 iter_readings;
 __u64 agent_pid_ns;
 __u32 agent_pid_level;
 __u32 target_hint[HINT_SLOTS];
+__u32 call_told[TOLD_SLOTS];
+__u32 exec_told[TOLD_SLOTS / 16];
 
 static const __u64 nr_bits[NR_LIMIT / 64] = {
 	NR_WORD(0), NR_WORD(1), NR_WORD(2), NR_WORD(3),
@@ -65,20 +70,20 @@ static __always_inline int transfer_msg(struct work *w, __u8 dir)
 		transfer_buf(w, dir, w->arg[2]);
 		w->t.buf = 0;
 		w->t.want = w->ret > 0 ? w->ret : 1;
-		return transfer_record();
+		return transfer_record(w->copy);
 	}
 	transfer_iov(w, dir, m->iov, m->iovlen);
 	w->t.msg_flags = w->arg[2];
-	return transfer_record();
+	return transfer_record(w->copy);
 }
 
 /* sendmmsg, recvmmsg: a record for each message; those past MMSG_RECORDS are one without payload.
  */
 #define MMSG_RECORDS 64
 #define MMSG_MAX 1024
-__noinline int transfer_mmsg(void)
+__noinline int transfer_mmsg(__u32 copy)
 {
-	struct work *w = work_get();
+	struct work *w = work_get(copy);
 	__u32 i, n, len, sum = 0, rest = 0;
 	__u64 vec;
 	__u8 dir;
@@ -89,7 +94,7 @@ __noinline int transfer_mmsg(void)
 	vec = w->arg[1];
 	if (w->ret < 0) {
 		transfer_buf(w, dir, w->arg[3]);
-		return transfer_record();
+		return transfer_record(w->copy);
 	}
 	n = w->ret;
 	for (i = 0; i < MMSG_MAX; i++) {
@@ -114,13 +119,13 @@ __noinline int transfer_mmsg(void)
 		w->t.ret = w->mmsg.len;
 		w->t.msg_flags = w->arg[3];
 		w->t.after = sum;
-		transfer_record();
+		transfer_record(w->copy);
 	}
 	if (rest) {
 		transfer_buf(w, dir, w->arg[3]);
 		w->t.ret = rest;
 		w->t.omitted = 1;
-		transfer_record();
+		transfer_record(w->copy);
 	}
 	return 0;
 }
@@ -129,12 +134,12 @@ __noinline int transfer_mmsg(void)
 static __always_inline int transfer_unseen(struct work *w, __s32 fd, __u8 dir)
 {
 	w->fd = fd;
-	if (fd_resolve() == EV_PROTO_NONE || w->proto == EV_PROTO_PIPE)
+	if (fd_resolve(w->copy) == EV_PROTO_NONE || w->proto == EV_PROTO_PIPE)
 		return 0;
 	transfer_buf(w, dir, 0);
 	w->t.omitted = 1;
 	w->t.want = 1; /* not 0: something was asked for */
-	return transfer_record();
+	return transfer_record(w->copy);
 }
 
 /* ---- endpoints
@@ -147,7 +152,7 @@ static __always_inline int conn_made(struct work *w, __s32 fd, __u32 conn_flags)
 	w->fd = fd;
 	w->conn_flags = conn_flags;
 	w->t.ret = 0;
-	if (fd_resolve() == EV_PROTO_NONE)
+	if (fd_resolve(w->copy) == EV_PROTO_NONE)
 		return 0;
 	e.inode = w->inode;
 	e.sk = w->sk;
@@ -156,21 +161,20 @@ static __always_inline int conn_made(struct work *w, __s32 fd, __u32 conn_flags)
 	if (s && s->flags & STREAM_ANNOUNCED)
 		return 0; /* connect() once more, to learn the outcome */
 	if (w->ret >= 0)
-		return stream_announce();
+		return stream_announce(w->copy);
 	/* In progress: told with its first bytes. */
 	if (s)
 		s->flags |= STREAM_CONNECTED | STREAM_BASED | STREAM_ACTIVE;
 	return 0;
 }
 
-static __always_inline int unix_close(struct cpu_state *cs, struct work *w, __u64 inode, __s32 how)
+static __always_inline int unix_close(struct series *cs, struct work *w, __u64 inode, __s32 how)
 {
-	struct ev_count *count = &cs->counts.kind[EV_COUNT_CLOSE];
-	__u64 seq = ++cs->data_seq;
+	__u64 seq = data_seq_next(cs);
 	struct ev_close *c = bpf_ringbuf_reserve(&data_ring, sizeof(*c), 0);
 
 	if (!c) {
-		count_lost(count, EV_LOST_RING_FULL, false);
+		count_lost(cs, EV_COUNT_CLOSE, EV_LOST_RING_FULL);
 		return 0;
 	}
 	hdr_fill(&c->h, EV_CLOSE, sizeof(*c), 0, seq);
@@ -179,13 +183,13 @@ static __always_inline int unix_close(struct cpu_state *cs, struct work *w, __u6
 	c->fd = w->fd;
 	c->how = how;
 	bpf_ringbuf_submit(c, data_wake());
-	count_sent(count, false);
+	count_sent(cs, EV_COUNT_CLOSE);
 	return 0;
 }
 
 static __always_inline int fd_closed(struct work *w)
 {
-	struct cpu_state *cs = cpu_state_get();
+	struct series *cs = series_get(SERIES_CALL + (w->copy & 1));
 	struct fd_key k;
 	__u64 *inode, ino;
 
@@ -203,17 +207,17 @@ static __always_inline int fd_closed(struct work *w)
 
 static __always_inline int fd_shut_down(struct work *w)
 {
-	struct cpu_state *cs = cpu_state_get();
+	struct series *cs = series_get(SERIES_CALL + (w->copy & 1));
 
 	w->fd = w->arg[0];
-	if (w->ret || !cs || fd_resolve() != EV_PROTO_UNIX)
+	if (w->ret || !cs || fd_resolve(w->copy) != EV_PROTO_UNIX)
 		return 0;
 	return unix_close(cs, w, w->inode, (__s32)w->arg[1]);
 }
 
 static __always_inline int listening(struct work *w)
 {
-	struct cpu_state *cs = cpu_state_get();
+	struct series *cs = series_get(SERIES_CALL + (w->copy & 1));
 	const struct sock *sk;
 	struct port_key k;
 	struct ev_conn *c;
@@ -221,10 +225,10 @@ static __always_inline int listening(struct work *w)
 	__u64 seq;
 
 	w->fd = w->arg[0];
-	if (w->ret || !cs || fd_resolve() == EV_PROTO_NONE)
+	if (w->ret || !cs || fd_resolve(w->copy) == EV_PROTO_NONE)
 		return 0;
 	sk = (const void *)w->sk;
-	seq = ++cs->life_seq;
+	seq = life_seq_next(cs);
 	if (w->proto == EV_PROTO_TCP) {
 		k.netns = sk_netns(sk);
 		k.port = BPF_CORE_READ(sk, __sk_common.skc_num);
@@ -232,7 +236,7 @@ static __always_inline int listening(struct work *w)
 	}
 	c = bpf_ringbuf_reserve(&life_ring, sizeof(*c), 0);
 	if (!c) {
-		count_lost(&cs->counts.kind[EV_COUNT_LIFE], EV_LOST_RING_FULL, false);
+		count_lost(cs, EV_COUNT_LIFE, EV_LOST_RING_FULL);
 		return 0;
 	}
 	__builtin_memset(c, 0, sizeof(*c));
@@ -244,7 +248,7 @@ static __always_inline int listening(struct work *w)
 	conn_endpoints(c, sk, w->proto);
 	c->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
 	bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
-	count_sent(&cs->counts.kind[EV_COUNT_LIFE], false);
+	count_sent(cs, EV_COUNT_LIFE);
 	return 0;
 }
 
@@ -259,7 +263,7 @@ static __always_inline int protocol_changed(struct work *w)
 
 	w->fd = w->arg[0];
 	if (w->ret || w->arg[1] != IPPROTO_TCP || w->arg[2] != TCP_ULP ||
-	    fd_resolve() != EV_PROTO_TCP)
+	    fd_resolve(w->copy) != EV_PROTO_TCP)
 		return 0;
 	s = stream_lookup(w->proto, w->sk, w->inode);
 	if (!s || s->inode != w->inode || s->flags & STREAM_COUNTED)
@@ -280,12 +284,12 @@ static __always_inline bool transfer_wanted(struct work *w, __u8 dir)
 	if (w->ret < 0 && !(w->ret == -EAGAIN && dir == EV_WRITE))
 		return false;
 	w->fd = w->arg[0];
-	return fd_resolve() != EV_PROTO_NONE;
+	return fd_resolve(w->copy) != EV_PROTO_NONE;
 }
 
-__noinline int call_dispatch(void)
+__noinline int call_dispatch(__u32 copy)
 {
-	struct work *w = work_get();
+	struct work *w = work_get(copy);
 	__u8 dir = EV_READ;
 
 	if (!w)
@@ -304,7 +308,7 @@ __noinline int call_dispatch(void)
 		if (msg_flags & MSG_ERRQUEUE || !transfer_wanted(w, dir))
 			return 0;
 		transfer_buf(w, dir, msg_flags);
-		return transfer_record();
+		return transfer_record(w->copy);
 	}
 	case NR_writev:
 	case NR_pwritev2:
@@ -315,7 +319,7 @@ __noinline int call_dispatch(void)
 		if (!transfer_wanted(w, dir))
 			return 0;
 		transfer_iov(w, dir, w->arg[1], w->arg[2]);
-		return transfer_record();
+		return transfer_record(w->copy);
 	case NR_sendmsg:
 		dir = EV_WRITE;
 		/* fall through */
@@ -329,7 +333,7 @@ __noinline int call_dispatch(void)
 	case NR_recvmmsg:
 		if (w->arg[3] & MSG_ERRQUEUE || !transfer_wanted(w, dir))
 			return 0;
-		return transfer_mmsg();
+		return transfer_mmsg(w->copy);
 	case NR_sendfile:
 		if (w->ret <= 0 && w->ret != -EAGAIN)
 			return 0;
@@ -360,16 +364,16 @@ __noinline int call_dispatch(void)
 
 /* ---- the programs
  * --------------------------------------------------------------------------------- */
-static __noinline int compat_call(void)
+static __noinline int compat_call(__u32 copy)
 {
-	struct cpu_state *cs = cpu_state_get();
+	struct series *cs = series_get(SERIES_CALL + (copy & 1));
 
 	if (cs && target_get(bpf_get_current_pid_tgid() >> 32))
 		cs->compat_calls++;
 	return 0;
 }
 
-static __always_inline int sys_exit_body(struct pt_regs *regs, __s64 ret, bool typed)
+static __always_inline int sys_exit_body(struct pt_regs *regs, __s64 ret, bool typed, __u32 copy)
 {
 	__u32 nr = regs_nr(regs, typed);
 	struct target *t;
@@ -377,38 +381,55 @@ static __always_inline int sys_exit_body(struct pt_regs *regs, __s64 ret, bool t
 	struct work *w;
 
 	if (regs_is_32(regs, typed))
-		return compat_call();
+		return compat_call(copy);
 	if (nr >= NR_LIMIT)
-		return regs_nr_is_foreign(nr) ? compat_call() : 0;
+		return regs_nr_is_foreign(nr) ? compat_call(copy) : 0;
 	if (!(nr_bits[nr / 64] >> (nr % 64) & 1))
 		return 0;
 	pid_tgid = bpf_get_current_pid_tgid();
 	t = target_get(pid_tgid >> 32);
 	if (!t)
 		return 0;
+	if (copy && call_told[pid_tgid & (TOLD_SLOTS - 1)] == (__u32)pid_tgid) {
+		call_told[pid_tgid & (TOLD_SLOTS - 1)] = 0;
+		return 0;
+	}
+	if (!copy && twins)
+		call_told[pid_tgid & (TOLD_SLOTS - 1)] = pid_tgid;
 	if (task_in_compat_call())
-		return compat_call();
-	w = work_get();
+		return compat_call(copy);
+	w = work_get(copy);
 	if (!w)
 		return 0;
+	w->copy = copy;
 	w->ts = bpf_ktime_get_ns();
 	w->pid_tgid = pid_tgid;
 	w->start = target_start(t);
 	regs_args(regs, typed, w->arg);
 	w->ret = ret;
 	w->nr = nr;
-	return call_dispatch();
+	return call_dispatch(copy);
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
-	return sys_exit_body(regs, ret, true);
+	return sys_exit_body(regs, ret, true, 0);
+}
+
+/*
+ * The twin: the first copy has left the thread's number. It stays when the twin itself is skipped,
+ * and would hide one exit more if the first copy was skipped then: twice unlikely.
+ */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit_twin, struct pt_regs *regs, long ret)
+{
+	return sys_exit_body(regs, ret, true, 1);
 }
 
 /* The same where the kernel has no BTF of the tracepoint. */
 SEC("raw_tp/sys_exit")
 int BPF_PROG(on_sys_exit_raw, struct pt_regs *regs, long ret)
 {
-	return sys_exit_body(regs, ret, false);
+	return sys_exit_body(regs, ret, false, 0);
 }

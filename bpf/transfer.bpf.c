@@ -57,10 +57,10 @@ static __always_inline __u32 tcp_facts(struct work *w, struct stream *s, __u32 f
 	return flags;
 }
 
-__noinline int transfer_record(void)
+__noinline int transfer_record(__u32 copy)
 {
-	struct cpu_state *cs = cpu_state_get();
-	struct work *w = work_get();
+	struct series *cs = series_get(SERIES_CALL + (copy & 1));
+	struct work *w = work_get(copy);
 	struct ev_count *count;
 	struct stream *s;
 	struct ev_data *r;
@@ -83,7 +83,7 @@ __noinline int transfer_record(void)
 	s = stream_lookup(w->proto, w->sk, w->inode);
 	if (!s || s->inode != w->inode || !(s->flags & STREAM_ANNOUNCED)) {
 		w->conn_flags = 0;
-		stream_announce();
+		stream_announce(copy);
 		s = stream_lookup(w->proto, w->sk, w->inode);
 	}
 
@@ -108,7 +108,7 @@ __noinline int transfer_record(void)
 	}
 
 	if (ret >= 0) {
-		if (payload_copy())
+		if (payload_copy(copy))
 			flags |= EV_F_COPY_FAULT;
 		if (!ret && !w->total)
 			return 0; /* nothing was asked for */
@@ -122,7 +122,7 @@ __noinline int transfer_record(void)
 		flags |= EV_F_BLOCKED;
 	}
 
-	hdr_fill(&r->h, EV_DATA, 0, flags, ++cs->data_seq);
+	hdr_fill(&r->h, EV_DATA, 0, flags, data_seq_next(cs));
 	hdr_who(&r->h, w->ts, w->pid_tgid, w->start);
 	r->ts_enter = 0;
 	r->inode = w->inode;

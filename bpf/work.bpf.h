@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * work.bpf.h - the work area of one system call's exit, one for each CPU.
+ * work.bpf.h - the work area of one system call's exit, one for each CPU and copy of the program.
  *
  * The body is cut into global functions, which the verifier checks one by one (a single function
- * would pass its limit of states on 5.10) and which may take numbers only there (pointers
- * from 5.12): they hand each other what they know here. sys_exit never nests, so nobody else writes
- * meanwhile.
+ * would pass its limit of states on 5.10) and which may take numbers only there (pointers from
+ * 5.12): they hand each other what they know here, and pass on which copy they work for. One copy
+ * never runs twice at a time on one CPU, so nobody else writes meanwhile.
  */
 #ifndef WORK_BPF_H
 #define WORK_BPF_H
@@ -61,6 +61,8 @@ struct work {
 	__u64 sk;
 	__u32 proto; /* enum ev_proto */
 	__u32 conn_flags; /* EV_F_* for the announcement */
+	__u32 copy; /* of the program: 0, or 1: the twin */
+	__u32 pad;
 	struct transfer t;
 	__u64 copy_n; /* copy_iov(): bytes to walk */
 	__u64 pos; /* walked so far */
@@ -75,23 +77,26 @@ struct work {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set to the number of CPUs */
+	__uint(max_entries, 1); /* set to the number of CPUs, twice that with twins */
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct work) + 2 * EV_COPY_MAX); /* set by the copy limits */
 } works __weak SEC(".maps");
 
-static __always_inline struct work *work_get(void)
+static __always_inline struct work *work_get(__u32 copy)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 i = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&works, &cpu);
+	if (copy)
+		i += n_cpus;
+	return bpf_map_lookup_elem(&works, &i);
 }
 
 /* Parts of the body, in the files named. */
-int fd_resolve(void); /* stream.bpf.c: w->fd to w->proto, inode, sk; returns proto */
-int stream_announce(void); /* stream.bpf.c */
-int copy_batch(__u32 k); /* payload.bpf.c */
-int payload_copy(void); /* payload.bpf.c: fills rec.head_len, tail_len and payload; 0 or 1: fault */
-int transfer_record(void); /* transfer.bpf.c: one EV_DATA for w->t */
+int fd_resolve(__u32 copy); /* stream.bpf.c: w->fd to w->proto, inode, sk; returns proto */
+int stream_announce(__u32 copy); /* stream.bpf.c */
+int copy_batch(__u32 copy, __u32 k); /* payload.bpf.c */
+int payload_copy(
+	__u32 copy); /* payload.bpf.c: fills rec.head_len, tail_len and payload; 0 or 1: fault */
+int transfer_record(__u32 copy); /* transfer.bpf.c: one EV_DATA for w->t */
 
 #endif

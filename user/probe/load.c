@@ -16,7 +16,7 @@
  * Every program and when it is of use. A prototype decides, never whether it loads: a program for
  * the wrong shape can load and read garbage.
  */
-enum need { NEEDED, OPTIONAL };
+enum need { NEEDED, OPTIONAL, TWIN };
 struct row {
 	const char *name, *tracepoint; /* NULL: an iterator */
 	enum need need;
@@ -45,6 +45,25 @@ static bool oom_by_pid(const struct kernel_facts *k)
 	return kernel_has_tracepoint(k, "mark_victim") && !oom_by_task(k);
 }
 
+/*
+ * From 6.2 a program is skipped where it is in the middle of a run on the same CPU: an interrupt's
+ * state change on top of another. From 6.19 a tracepoint's programs can be preempted, and then all
+ * of them are skipped for whoever gets the CPU. Twins work when the first copy did not
+ * (maps.bpf.h).
+ */
+static bool skips_nested(const struct kernel_facts *k)
+{
+	return k->version >= (6 << 16 | 2 << 8);
+}
+static bool preempts(const struct kernel_facts *k)
+{
+	return k->version >= (6 << 16 | 19 << 8) && has_sys_exit(k);
+}
+static bool preempts_data_ready(const struct kernel_facts *k)
+{
+	return preempts(k) && has_data_ready(k);
+}
+
 static const struct row rows[] = {
 	{ "on_sys_exit", "sys_exit", NEEDED, has_sys_exit, "bytes on sockets and pipes" },
 	{ "on_sys_exit_raw", "sys_exit", NEEDED, lacks_sys_exit, "bytes on sockets and pipes" },
@@ -58,6 +77,13 @@ static const struct row rows[] = {
 	{ "on_signal", "signal_generate", NEEDED, NULL, "who sent a deadly signal" },
 	{ "on_oom_task", "mark_victim", OPTIONAL, oom_by_task, "OOM victims" },
 	{ "on_oom_pid", "mark_victim", OPTIONAL, oom_by_pid, "OOM victims" },
+	{ "on_sys_exit_twin", "sys_exit", TWIN, preempts, NULL },
+	{ "on_set_state_twin", "inet_sock_set_state", TWIN, skips_nested, NULL },
+	{ "on_destroy_twin", "tcp_destroy_sock", TWIN, skips_nested, NULL },
+	{ "on_data_ready_twin", "sk_data_ready", TWIN, preempts_data_ready, NULL },
+	{ "on_fork_twin", "sched_process_fork", TWIN, preempts, NULL },
+	{ "on_exec_twin", "sched_process_exec", TWIN, preempts, NULL },
+	{ "on_exit_twin", "sched_process_exit", TWIN, preempts, NULL },
 	{ "iter_task", NULL, NEEDED, NULL, "processes that were there before" },
 	{ "iter_task_file", NULL, NEEDED, NULL, "connections that were there before" },
 };
@@ -89,7 +115,7 @@ static size_t round_pow2(size_t n, size_t least)
 	return p;
 }
 
-static int configure(struct loaded *l, const struct load_opts *o)
+static int configure(struct loaded *l, const struct kernel_facts *k, const struct load_opts *o)
 {
 	struct modelsnoop_bpf *s = l->skel;
 	const int cpus = libbpf_num_possible_cpus();
@@ -105,11 +131,14 @@ static int configure(struct loaded *l, const struct load_opts *o)
 	s->rodata->copy_head = o->copy_head;
 	s->rodata->copy_tail = o->copy_tail;
 	s->rodata->wake_bytes = (uint32_t)(l->ring_bytes / 4);
+	s->rodata->twins = preempts(k);
+	s->rodata->state_twins = skips_nested(k);
+	s->rodata->n_cpus = l->cpus;
 	s->rodata->watch_exec = o->watch_exec;
 	s->rodata->watch_listen = o->watch_listen;
 	err = bpf_map__set_max_entries(s->maps.data_ring, (uint32_t)l->ring_bytes);
 	err = err ? err : bpf_map__set_max_entries(s->maps.life_ring, LIFE_RING_BYTES);
-	err = err ? err : bpf_map__set_max_entries(s->maps.works, l->cpus);
+	err = err ? err : bpf_map__set_max_entries(s->maps.works, l->cpus * (preempts(k) ? 2 : 1));
 	err = err ? err : bpf_map__set_max_entries(s->maps.targets, o->max_targets);
 	err = err ? err : bpf_map__set_max_entries(s->maps.socks, o->max_sockets);
 	err = err ? err : bpf_map__set_max_entries(s->maps.counted, o->max_sockets / 2);
@@ -167,7 +196,7 @@ int load_open(struct loaded *l, const struct kernel_facts *k, const struct load_
 	}
 	l->stamps_arrival = has_data_ready(k);
 	l->backend = has_sys_exit(k) ? "tp_btf/sys_exit" : "raw_tp/sys_exit";
-	err = configure(l, o);
+	err = configure(l, k, o);
 	if (!err)
 		err = modelsnoop_bpf__load(l->skel);
 	if (err) {
@@ -175,7 +204,7 @@ int load_open(struct loaded *l, const struct kernel_facts *k, const struct load_
 		return load_failed(k, err, e);
 	}
 	l->targets_fd = bpf_map__fd(l->skel->maps.targets);
-	l->counts_fd = bpf_map__fd(l->skel->maps.cpu_states);
+	l->counts_fd = bpf_map__fd(l->skel->maps.series_map);
 	l->data_fd = bpf_map__fd(l->skel->maps.data_ring);
 	l->life_fd = bpf_map__fd(l->skel->maps.life_ring);
 	l->target_hint = l->skel->bss->target_hint;
@@ -261,29 +290,54 @@ int load_iterate(struct loaded *l, enum load_iter which, struct buf *out)
 	return err;
 }
 
+void load_untold(struct loaded *l, struct buf *out)
+{
+	const int fd = bpf_map__fd(l->skel->maps.untold);
+	struct ev_state r;
+	uint64_t key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key)) {
+		if (!bpf_map_lookup_elem(fd, &key, &r))
+			buf_put(out, &r, sizeof(r));
+		if (bpf_map_delete_elem(fd, &key))
+			break;
+	}
+}
+
+static void add_counts(struct ev_cpu_counts *sum, const struct ev_cpu_counts *c)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)c;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
 int load_counts(const struct loaded *l, struct ev_cpu_counts *c, uint64_t *compat_calls)
 {
-	const size_t size = (bpf_map__value_size(l->skel->maps.cpu_states) + 7u) & ~(size_t)7;
+	const size_t size = (bpf_map__value_size(l->skel->maps.series_map) + 7u) & ~(size_t)7;
+	const uint32_t n = bpf_map__max_entries(l->skel->maps.series_map);
 	uint8_t *all = calloc(l->cpus, size);
-	uint32_t zero = 0;
-	uint64_t calls;
+	int err = all ? 0 : -ENOMEM;
 
-	if (!all)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(l->counts_fd, &zero, all)) {
-		const int err = -errno;
-
-		free(all);
-		return err;
-	}
+	memset(c, 0, l->cpus * sizeof(*c));
 	*compat_calls = 0;
-	for (unsigned i = 0; i < l->cpus; i++) {
-		memcpy(&c[i], all + i * size, sizeof(*c));
-		memcpy(&calls, all + (i + 1) * size - sizeof(calls), sizeof(calls));
-		*compat_calls += calls;
+	for (uint32_t id = 0; !err && id < n; id++) {
+		if (bpf_map_lookup_elem(l->counts_fd, &id, all)) {
+			err = -errno;
+			break;
+		}
+		for (unsigned cpu = 0; cpu < l->cpus; cpu++) {
+			const uint8_t *series = all + cpu * size;
+			uint64_t calls;
+
+			add_counts(&c[cpu], (const void *)series);
+			memcpy(&calls, series + sizeof(*c), sizeof(calls));
+			*compat_calls += calls;
+		}
 	}
 	free(all);
-	return 0;
+	return err;
 }
 
 uint64_t load_missed_runs(const struct loaded *l)
@@ -332,6 +386,8 @@ size_t load_try(const struct kernel_facts *k, struct load_trial *t, size_t max)
 
 		/* Of two shapes of one probe only the one that fits is a row, or the first if none
 		 * does. */
+		if (r->need == TWIN)
+			continue;
 		if (!fits(r, k) && (r->fits == lacks_sys_exit || r->fits == oom_by_pid ||
 				    (r->fits == oom_by_task && oom_by_pid(k))))
 			continue;

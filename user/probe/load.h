@@ -72,4 +72,7 @@ struct load_trial {
 };
 size_t load_try(const struct kernel_facts *k, struct load_trial *t, size_t max);
 
+/* Append, as EV_STATE records, the ends of sockets that found the ring full, and forget them. */
+void load_untold(struct loaded *l, struct buf *out);
+
 #endif

@@ -225,6 +225,25 @@ static void on_time(struct probe *p)
 	}
 }
 
+/*
+ * One drain. ends: also the ends of sockets that found the ring full. They are collected before the
+ * drain, when all records of those sockets are in the ring already, and handed on after it.
+ */
+static int drain_with_ends(struct probe *p, bool ends)
+{
+	struct buf untold = { 0 };
+	int err;
+
+	if (ends)
+		load_untold(&p->bpf, &untold);
+	err = drain_once(&p->drain, on_record, p);
+	for (size_t at = 0; at + sizeof(struct ev_state) <= untold.len;
+	     at += sizeof(struct ev_state))
+		p->emit.fn(p->emit.ctx, untold.p + at, sizeof(struct ev_state));
+	buf_free(&untold);
+	return err;
+}
+
 int probe_poll(struct probe *p, unsigned timeout_ms, probe_fn fn, void *ctx)
 {
 	struct epoll_event ev[2];
@@ -240,7 +259,7 @@ int probe_poll(struct probe *p, unsigned timeout_ms, probe_fn fn, void *ctx)
 	for (int i = 0; i < n; i++)
 		if (ev[i].data.u32 && read(p->wake, &v, sizeof(v)) < 0 && errno != EAGAIN)
 			return -errno;
-	n = drain_once(&p->drain, on_record, p);
+	n = drain_with_ends(p, clock_ns(CLOCK_MONOTONIC) >= p->clock_due);
 	if (n)
 		return n;
 	spawn_ended(&p->cmd);
@@ -284,7 +303,7 @@ int probe_stop(struct probe *p, const char *why, probe_fn fn, void *ctx)
 		targets_readings(&p->targets, &readings);
 	usleep(SETTLE_US);
 	load_detach(&p->bpf);
-	err = drain_once(&p->drain, on_record, p);
+	err = drain_with_ends(p, true);
 	for (size_t at = 0; at + sizeof(struct ev_conn) <= readings.len;
 	     at += sizeof(struct ev_conn))
 		fn(ctx, readings.p + at, sizeof(struct ev_conn));

@@ -371,7 +371,7 @@ static bool on_listen(struct targets *t, const struct ev_conn *c)
 
 	if (m && m->target) {
 		targets_touch(t, c->h.tgid);
-		return true;
+		return c->fd >= 0; /* without one it is what everybody's listening is watched by */
 	}
 	if (!match_port(t->o, c))
 		return false;
