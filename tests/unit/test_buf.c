@@ -210,6 +210,14 @@ static void hex_and_base64(void **state)
 	assert_text(&b, "//79AA==");
 	buf_hex(&b, "\x00\x1f\xff", 3);
 	assert_text(&b, "001fff");
+	for (unsigned i = 0; i < 256; i++) {
+		const uint8_t in[7] = { (uint8_t)i, 0x9a, (uint8_t)~i, (uint8_t)i, 0xf0, 1, 0x0f };
+		char want_hex[32];
+
+		snprintf(want_hex, sizeof(want_hex), "%02x9a%02x%02xf0010f", i, ~i & 0xff, i);
+		buf_hex(&b, in, sizeof(in));
+		assert_text(&b, want_hex);
+	}
 	buf_printf(&b, "%0300d", 7);
 	assert_int_equal(b.len, 300);
 	buf_free(&b);

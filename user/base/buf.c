@@ -220,11 +220,26 @@ void buf_f64(struct buf *b, double v)
 	f64_slow(b, v);
 }
 
+/* Four bytes as eight hex digits. */
+static inline void put_hex4(char *d, const uint8_t *s)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	/* One nibble a byte, the first digit lowest. */
+	uint64_t v =
+		(uint64_t)s[0] | (uint64_t)s[1] << 16 | (uint64_t)s[2] << 32 | (uint64_t)s[3] << 48;
+
+	v = (v >> 4 | v << 8) & ones * 0x0f;
+	/* '0' to each, and what lies between '9' and 'a' to those above nine. */
+	v += ones * '0' + (((v + ones * 6) >> 4) & ones) * ('a' - '9' - 1);
+	memcpy(d, &v, 8);
+}
+
 void buf_hex(struct buf *b, const void *src, size_t n)
 {
 	static const char hex[] = "0123456789abcdef";
 	const uint8_t *s = src;
 	char *d;
+	size_t i = 0;
 
 	if (n > SIZE_MAX / 2) {
 		b->overflow = true;
@@ -233,7 +248,9 @@ void buf_hex(struct buf *b, const void *src, size_t n)
 	d = buf_room(b, 2 * n);
 	if (!d)
 		return;
-	for (size_t i = 0; i < n; i++) {
+	for (; n - i >= 4; i += 4)
+		put_hex4(d + 2 * i, s + i);
+	for (; i < n; i++) {
 		d[2 * i] = hex[s[i] >> 4];
 		d[2 * i + 1] = hex[s[i] & 15];
 	}

@@ -74,6 +74,7 @@ void json_keyn(struct buf *b, const char *key, size_t n); /* any bytes */
 /* A string value: quotes and escapes; invalid UTF-8 becomes U+FFFD. Safe for terminals: C0, DEL and
  * C1 controls are written as \u escapes. */
 void json_str(struct buf *b, const void *s, size_t n);
+void json_quoted(struct buf *b, const void *s, size_t n); /* json_str without looking for a comma */
 void json_cstr(struct buf *b, const char *s);
 void json_u64(struct buf *b, uint64_t v);
 void json_i64(struct buf *b, int64_t v);

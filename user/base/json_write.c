@@ -134,39 +134,137 @@ static inline uint64_t load_part(const uint8_t *p, size_t n)
 	return v | p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
-/* More than one step of put_escaped writes. */
-#define STEP_OUT 16
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
 
-static void put_escaped(struct buf *b, const uint8_t *p, size_t n)
+/* A byte of ones for each of the 16 at p that cannot go into a string as it is. */
+static inline words2 special_of_16(const void *p)
 {
-	const uint8_t *end = n ? p + n : p;
-	char *d, *stop;
+	bytes16 v;
+
+	memcpy(&v, p, sizeof(v));
+	return (words2)((v - 0x20 > 0x7e - 0x20) | (v == '"') | (v == '\\'));
+}
+
+/* Of 8, the high bits; no byte's sum carries into the next. */
+static inline uint64_t special_of_8(uint64_t v)
+{
+	const uint64_t low = v & ~HIGHS, sure = ONES * 0x7f;
+	const uint64_t plain = (low + ONES * 0x60) & ((low ^ ONES * '"') + sure) &
+			       ((low ^ ONES * '\\') + sure) & ~(low + ONES);
+
+	return (~plain | v) & HIGHS;
+}
+
+/* More than one step of put_escaped writes: eight plain bytes, eight escapes of two bytes, and
+ * eight bytes at once behind them. */
+#define STEP_OUT 32
+
+/*
+ * The n bytes at *p, n <= 8, loaded into v; m: which are special, at least one. Quotes and
+ * backslashes come in numbers and are escaped out of v; any other ends the step. Moves *p; returns
+ * where the output ends.
+ */
+static inline char *put_step(char *d, const uint8_t **p, const uint8_t *end, uint64_t v, uint64_t m,
+			     size_t n)
+{
+	size_t done = 0;
+
+	for (m &= HIGHS; m; m &= m - 1) {
+		const size_t at = (size_t)__builtin_ctzll(m) >> 3;
+		const uint8_t c = (*p)[at];
+
+		memcpy(d, &v, 8);
+		d += at - done;
+		if (c != '"' && c != '\\') {
+			*p += at;
+			return put_special(d, p, (size_t)(end - *p));
+		}
+		*d++ = '\\';
+		*d++ = (char)c;
+		v = v >> 8 * (at - done) >> 8; /* by 64 at once would be undefined */
+		done = at + 1;
+	}
+	memcpy(d, &v, 8);
+	*p += n;
+	return d + (n - done);
+}
+
+static inline char *put_16(char *d, const uint8_t **p, const uint8_t *end)
+{
+	const words2 special = special_of_16(*p);
+	uint64_t m = special[0];
+
+	if (!m) {
+		memcpy(d, *p, 8);
+		d += 8;
+		*p += 8;
+		m = special[1];
+	}
+	if (m)
+		return put_step(d, p, end, load64(*p), m, 8);
+	memcpy(d, *p, 8);
+	*p += 8;
+	return d + 8;
+}
+
+static char *put_rest(char *d, const uint8_t **p, const uint8_t *end)
+{
+	const size_t left = (size_t)(end - *p), n = left < 8 ? left : 8;
+	const uint64_t v = left < 8 ? load_part(*p, left) : load64(*p), m = special_of_8(v);
+
+	if (m)
+		return put_step(d, p, end, v, m, n);
+	memcpy(d, &v, 8);
+	*p += n;
+	return d + n;
+}
+
+/* Apart from json_quoted, which is to stay small. */
+__attribute__((noinline)) static void put_escaped(struct buf *b, const uint8_t *p, size_t n)
+{
+	const uint8_t *end = p + n;
 
 	while (p < end) {
 		/* Room as if nothing needed escaping; more when that turns out wrong. */
-		size_t room = (size_t)(end - p) + STEP_OUT;
+		const size_t room = (size_t)(end - p) + STEP_OUT;
+		char *d = buf_room(b, room), *stop;
 
-		d = buf_room(b, room);
 		if (!d)
 			return;
 		stop = d + room - STEP_OUT;
-		while (p < end && d <= stop) {
-			size_t left = (size_t)(end - p), clean = left < 8 ? left : 8;
-			uint64_t v = left < 8 ? load_part(p, left) : load64(p), m;
-
-			m = ((v - ONES * 0x20) | ((v ^ ONES * '"') - ONES) |
-			     ((v ^ ONES * '\\') - ONES) | ((v ^ ONES * 0x7f) - ONES) | v) &
-			    HIGHS;
-			memcpy(d, &v, 8);
-			if (m)
-				clean = (size_t)__builtin_ctzll(m) >> 3;
-			d += clean;
-			p += clean;
-			if (m)
-				d = put_special(d, &p, (size_t)(end - p));
-		}
+		while (end - p >= 16 && d <= stop)
+			d = put_16(d, &p, end);
+		while (p < end && d <= stop)
+			d = put_rest(d, &p, end);
 		b->len = (size_t)(d - b->p);
 	}
+}
+
+void json_quoted(struct buf *b, const void *s, size_t n)
+{
+	char *d = buf_room(b, n + 1 + 16);
+	words2 special;
+
+	if (!d)
+		return;
+	/* Nearly all strings need no escapes: copied first, then looked at, blanks behind their
+	 * end. */
+	*d++ = '"';
+	if (n)
+		memcpy(d, s, n);
+	memset(d + n, ' ', 16);
+	for (size_t plain = 0; plain < n; plain += 16) {
+		special = special_of_16(d + plain);
+		if (!(special[0] | special[1]))
+			continue;
+		b->len += plain + 1;
+		put_escaped(b, (const uint8_t *)s + plain, n - plain);
+		buf_putc(b, '"');
+		return;
+	}
+	d[n] = '"';
+	b->len += n + 2;
 }
 
 static inline void separate(struct buf *b)
@@ -233,9 +331,7 @@ void json_keyn(struct buf *b, const char *key, size_t n)
 void json_str(struct buf *b, const void *s, size_t n)
 {
 	separate(b);
-	buf_putc(b, '"');
-	put_escaped(b, s, n);
-	buf_putc(b, '"');
+	json_quoted(b, s, n);
 }
 
 void json_cstr(struct buf *b, const char *s)

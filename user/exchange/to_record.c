@@ -53,10 +53,12 @@ static void settle(struct builder *b)
 		struct kv *kv = &b->r->kv[b->note[i].kv];
 		char *p = b->scratch->p + b->note[i].off;
 
-		if (b->note[i].key)
+		if (b->note[i].key) {
 			kv->key = p;
-		else
+			kv->key_len = (uint32_t)strlen(p);
+		} else {
 			kv->s.p = p;
+		}
 	}
 }
 

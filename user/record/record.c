@@ -2,7 +2,6 @@
 /* record.c - filling records and scopes, finding keys in them, and a pair's spelling in JSON. */
 #include "record/record.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,109 +16,10 @@ const char *const record_type_name[RECORD_TYPES] = {
 
 void record_init(struct record *r, enum record_type type, uint64_t ts)
 {
-	/* Not the array: 3.5 KiB that nobody reads before it is written. */
+	/* Not the array: nobody reads it before it is written. */
 	memset(r, 0, offsetof(struct record, kv));
 	r->type = type;
 	r->ts = ts;
-}
-
-static struct kv *add(struct record *r, const char *key, enum kv_type type)
-{
-	struct kv *kv;
-
-	if (r->n >= RECORD_MAX_KV) {
-		r->overflow = true;
-		return NULL;
-	}
-	kv = &r->kv[r->n++];
-	kv->key = key;
-	kv->type = type;
-	return kv;
-}
-
-static void add_bytes(struct record *r, const char *key, enum kv_type type, const char *p, size_t n)
-{
-	struct kv *kv = add(r, key, type);
-
-	if (kv) {
-		kv->s.p = p;
-		kv->s.n = n;
-	}
-}
-
-void record_str(struct record *r, const char *key, const char *p, size_t n)
-{
-	add_bytes(r, key, KV_STR, p, n);
-}
-
-void record_cstr(struct record *r, const char *key, const char *s)
-{
-	if (s && *s)
-		add_bytes(r, key, KV_STR, s, strlen(s));
-}
-
-void record_hex(struct record *r, const char *key, const void *p, size_t n)
-{
-	add_bytes(r, key, KV_HEX, p, n);
-}
-
-void record_json(struct record *r, const char *key, const char *p, size_t n)
-{
-	/* Several values written one after another into one buffer are joined by the writer's
-	 * commas. */
-	if (n && *p == ',') {
-		p++;
-		n--;
-	}
-	add_bytes(r, key, KV_JSON, p, n);
-}
-
-void record_u64(struct record *r, const char *key, uint64_t v)
-{
-	struct kv *kv = add(r, key, KV_U64);
-
-	if (kv)
-		kv->u = v;
-}
-
-void record_i64(struct record *r, const char *key, int64_t v)
-{
-	struct kv *kv = add(r, key, KV_I64);
-
-	if (kv)
-		kv->i = v;
-}
-
-void record_f64(struct record *r, const char *key, double v)
-{
-	struct kv *kv = isfinite(v) ? add(r, key, KV_F64) : NULL;
-
-	if (kv)
-		kv->f = v;
-}
-
-void record_bool(struct record *r, const char *key, bool v)
-{
-	struct kv *kv = add(r, key, KV_BOOL);
-
-	if (kv)
-		kv->b = v;
-}
-
-void record_ns(struct record *r, const char *key, int64_t ns)
-{
-	struct kv *kv = add(r, key, KV_NS);
-
-	if (kv)
-		kv->i = ns;
-}
-
-void record_time(struct record *r, const char *key, uint64_t realtime_ns)
-{
-	struct kv *kv = add(r, key, KV_TIME);
-
-	if (kv)
-		kv->u = realtime_ns;
 }
 
 static const struct kv *find(const struct kv *kv, size_t n, const char *key)
@@ -170,20 +70,18 @@ static void put_one_line(struct buf *b, const char *p, size_t n)
 
 void kv_write_json(struct buf *b, const struct kv *kv)
 {
-	size_t n = strlen(kv->key);
+	const size_t n = kv->key_len;
 	char *d = buf_room(b, n + 4);
 
 	if (!d)
 		return;
-	d[0] = ',';
-	d[1] = '"';
+	memcpy(d, ",\"", 2);
 	memcpy(d + 2, kv->key, n);
-	d[n + 2] = '"';
-	d[n + 3] = ':';
+	memcpy(d + 2 + n, "\":", 2);
 	b->len += n + 4;
 	switch (kv->type) {
 	case KV_STR:
-		json_str(b, kv->s.p, kv->s.n);
+		json_quoted(b, kv->s.p, kv->s.n);
 		break;
 	case KV_U64:
 		buf_u64(b, kv->u);
@@ -223,8 +121,10 @@ void scope_render(struct scope *s)
 {
 	struct buf b = { 0 };
 
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
+		s->kv[i].key_len = (uint32_t)strlen(s->kv[i].key);
 		kv_write_json(&b, &s->kv[i]);
+	}
 	free(s->json);
 	if (b.overflow) {
 		buf_free(&b); /* memory is out: better no scope than half a key */
