@@ -32,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct seen whole, part;
-	const struct feature_sink to_whole = { &whole, on_value }, to_part = { &part, on_value };
+	const struct feature_sink to_whole = { .ctx = &whole, .value = on_value },
+				  to_part = { .ctx = &part, .value = on_value };
 	const char *prefix, *body;
 	char *copy;
 	int ret;

@@ -141,7 +141,7 @@ static void exchange(struct drift *d, const char *service, const char *request,
 		     const char *response)
 {
 	static struct collected c;
-	const struct feature_sink sink = { &c, collect };
+	const struct feature_sink sink = { .ctx = &c, .value = collect };
 	uint8_t id[16] = { 0 };
 	struct drift_input in = { .service = service, .id = id };
 

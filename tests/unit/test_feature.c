@@ -38,7 +38,7 @@ static void note(void *ctx, const struct feature_value *v)
 
 static int walk(const char *prefix, const char *body, size_t n, struct buf *out)
 {
-	const struct feature_sink sink = { out, note };
+	const struct feature_sink sink = { .ctx = out, .value = note };
 	/* An allocation of the exact size lets the sanitizer see a read past the end. */
 	char *copy = malloc(n ? n : 1);
 	int ret;
@@ -266,7 +266,7 @@ static void test_speed(void **state)
 		"0.2, \"region\": \"north\", \"member\": true, \"age\": 41, \"income\": 51234.5, "
 		"\"score\": 0.8715, \"visits\": 12}";
 	double sum = 0;
-	const struct feature_sink sink = { &sum, count };
+	const struct feature_sink sink = { .ctx = &sum, .value = count };
 	struct timespec a, b;
 	const int rounds = 100000;
 

@@ -11,6 +11,7 @@
 #include "capture/capture.h"
 #include "capture/format.h"
 #include "cmd/cmd.h"
+#include "cmd/memory.h"
 #include "cmd/observe.h"
 #include "cmd/pipeline.h"
 #include "data/profile.h"
@@ -24,6 +25,7 @@ struct baseline {
 	const struct options *o;
 	const char *path;
 	struct profile_builder *builder;
+	struct budget memory; /* of the builder */
 	struct observed observed;
 	struct rows_stats stats; /* of the rows read; captures fill rows and since */
 	char since[40];
@@ -331,6 +333,7 @@ out:
 
 int cmd_baseline(const struct options *o, struct err *e)
 {
+	struct memory_plan plan;
 	struct baseline *b;
 	int ret;
 
@@ -340,6 +343,7 @@ int cmd_baseline(const struct options *o, struct err *e)
 		return e->status;
 	}
 	b = calloc(1, sizeof(*b));
+	memory_plan(o, &plan);
 	if (b)
 		b->builder = profile_builder_new(SEED, MAX_VALUES);
 	if (!b || !b->builder) {
@@ -347,6 +351,9 @@ int cmd_baseline(const struct options *o, struct err *e)
 		err_set(e, EXIT_FAILED, "out of memory");
 		return e->status;
 	}
+	/* Nothing is watched or written meanwhile. */
+	b->memory.max = plan.drift + plan.outputs;
+	profile_builder_budget(b->builder, &b->memory);
 	b->o = o;
 	b->path = o->files.v[0];
 	ret = read_input(b, e);

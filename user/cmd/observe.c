@@ -55,7 +55,7 @@ static void collect(const struct exchange *x, bool response, const char *prefix,
 
 void observe_exchange(const struct exchange *x, struct observed *v)
 {
-	const struct feature_sink sink = { v, on_value };
+	const struct feature_sink sink = { v, on_value, &v->folded };
 
 	v->n = 0;
 	buf_clear(&v->text);

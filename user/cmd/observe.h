@@ -13,7 +13,7 @@
 struct observed {
 	struct feature_value value[OBSERVE_MAX_VALUES];
 	size_t n;
-	uint64_t folded;
+	uint64_t folded; /* values of all exchanges so far that were left out */
 	struct buf text; /* names and strings of the values */
 };
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/memory.h"
+
 #define MAX_ROWS 64
 
 struct parse {
@@ -252,6 +254,9 @@ static int check_together(struct parse *p)
 		err_mend(p->e, "--max-memory must be at least 64 times --sample-bytes");
 		return -1;
 	}
+	if ((p->cmd == CMD_RUN || p->cmd == CMD_RECORD || p->cmd == CMD_REPLAY) &&
+	    memory_check(o, p->e))
+		return -1;
 	if (o->capture && !strcmp(o->capture, "-"))
 		return err_set(p->e, EXIT_USAGE, "--capture: '-' is for record -o; name a file");
 	return opt_check_outputs(o, p->cmd, p->e);

@@ -14,6 +14,7 @@
 #include "alert/alert.h"
 #include "base/hash.h"
 #include "capture/decode.h"
+#include "cmd/memory.h"
 #include "cmd/observe.h"
 #include "cmd/self.h"
 #include "conn/conn.h"
@@ -28,6 +29,7 @@
 
 struct pipeline {
 	const struct options *o;
+	struct memory_plan plan;
 	struct redactor *redactor;
 	struct profile *baseline;
 	struct origin *origin;
@@ -44,7 +46,8 @@ struct pipeline {
 	void *exchange_ctx;
 
 	uint64_t seq, now; /* now: monotonic ts of the newest event */
-	uint64_t parse_lost;
+	uint64_t parse_lost, unknown_events;
+	uint64_t records_cut; /* texts that scratch had no room for */
 	bool stopped;
 	struct self_state self;
 	struct record rec;
@@ -103,13 +106,26 @@ static void emit_self(struct pipeline *p)
 	const struct self_view view = {
 		.conn = conn_stats(p->conns),
 		.proto = &p->proto.stats,
+		.heads = &p->proto.room,
 		.exchange = exchange_stats(p->exchanges),
+		.origin = origin_stats(p->origin),
+		.drift = drift_stats(p->drift),
 		.conns_open = conn_count(p->conns),
+		.processes = origin_count(p->origin),
+		.exchange_bytes = exchange_memory(p->exchanges),
+		.process_bytes = origin_memory(p->origin),
+		.drift_bytes = drift_memory(p->drift),
 		.parse_lost = p->parse_lost,
+		.unknown_events = p->unknown_events,
+		.records_cut = p->records_cut,
+		.values_left_out = p->observed.folded,
+		.alerts_firing = alert_firing(p->alerts),
+		.alerts_refused = alert_refused(p->alerts),
 		/* A replay's outputs are waited for, so there is nothing to say of them; what they
 		 * have written by now depends on threads, and a replay says the same twice. */
 		.out = p->out,
 		.n_out = p->live ? p->n_out : 0,
+		.hook = p->live ? p->hook : NULL,
 	};
 	struct id_hash h;
 
@@ -173,6 +189,7 @@ static void on_exchange(void *ctx, const struct exchange *x)
 	}
 	buf_clear(&p->scratch);
 	exchange_to_record(x, p->origin, p->redactor, log_payload(p, x), &p->rec, &p->scratch);
+	p->records_cut += p->scratch.overflow;
 	emit(p, &p->rec);
 	alert_on_time(p->alerts, origin_realtime(p->origin, p->now));
 	if (x->role == CONN_SERVER && x->outcome == OUTCOME_OK && x->service && !x->service->ready)
@@ -219,6 +236,7 @@ void pipeline_feed(struct pipeline *p, const void *raw, size_t n)
 
 	if (err) {
 		p->parse_lost += err != -ENOMSG;
+		p->unknown_events += err == -ENOMSG;
 		return;
 	}
 	if (ev.ts > p->now)
@@ -281,8 +299,7 @@ static int open_outputs(struct pipeline *p, bool live, struct err *e)
 	if (!p->out)
 		return err_set(e, EXIT_FAILED, "out of memory");
 	for (size_t i = 0; i < n; i++) {
-		/* A sixteenth of the memory each: several outputs fit beside the rest. */
-		p->out[i] = output_open(spec[i], !live, p->o->max_memory / 16, e);
+		p->out[i] = output_open(spec[i], !live, p->plan.outputs / n, e);
 		if (!p->out[i])
 			return -1;
 		p->n_out++;
@@ -301,19 +318,19 @@ static int build(struct pipeline *p, const struct capture_meta *m, struct err *e
 		.tags = (const char *const *)p->o->tags.v,
 		.resource_attributes = getenv("OTEL_RESOURCE_ATTRIBUTES"),
 		.redactor = p->redactor,
+		.max_memory = p->plan.processes,
 	};
-	/* Half of the ceiling for open exchanges at their largest, an eighth for connections (1 KiB
-	 * each). */
 	const struct exchange_opts xo = {
 		.sample_bytes = p->o->sample_bytes,
 		.sample_rate = p->o->sample_rate,
-		.max_in_flight = p->o->max_memory / 2 / (2 * p->o->sample_bytes + 4096),
+		.max_memory = p->plan.exchanges,
 	};
 	const struct drift_opts dopts = {
 		.baseline = p->baseline,
 		.learn = p->o->learn,
 		.false_alarms = p->o->false_alarms,
 		.min_effect = p->o->min_effect,
+		.max_memory = p->plan.drift,
 	};
 	const struct drift_sink to_alerts = { p, on_drift };
 	struct stream_sink streams;
@@ -325,8 +342,9 @@ static int build(struct pipeline *p, const struct capture_meta *m, struct err *e
 	if (!p->exchanges)
 		goto memory;
 	p->proto.out = exchange_msg_sink(p->exchanges);
+	p->proto.room.max = p->plan.heads;
 	streams = proto_stream_sink(&p->proto);
-	p->conns = conn_table_new(p->o->max_memory / 8 / 1024, m->hz, &streams);
+	p->conns = conn_table_new(p->plan.connections, m->hz, &streams);
 	p->alerts = alert_new(&records, p->hook);
 	if (!p->conns || !p->alerts)
 		goto memory;
@@ -349,6 +367,8 @@ static struct pipeline *new_rooms(const struct options *o, const struct capture_
 		return NULL;
 	}
 	p->o = o;
+	memory_plan(o, &p->plan);
+	p->scratch.max = p->plan.scratch;
 	p->redactor = redactor_new(o->payload, (const char *const *)o->redact.v, o->redact.n, e);
 	if (!p->redactor)
 		goto fail;

@@ -125,6 +125,10 @@ static void add_agent(struct record *r, const struct self_state *s)
 		{ "cpu_seconds", "modelsnoop.self.cpu.time" },
 		{ "rss_bytes", "modelsnoop.self.memory.usage" },
 		{ "rss_peak_bytes", "modelsnoop.self.memory.peak" },
+		{ "compat_calls", "self.probe.compat_calls" },
+		{ "missed_runs", "self.probe.missed_runs" },
+		{ "lost_processes", "self.probe.lost_processes" },
+		{ "bad_records", "self.probe.bad_records" },
 	};
 	struct json_reader jr;
 	struct json_token t;
@@ -152,111 +156,174 @@ static void add_agent(struct record *r, const struct self_state *s)
 	}
 }
 
-static size_t mark(const struct buf *b)
+/* A count under its name; NULL ends a list. */
+struct count {
+	const char *name;
+	uint64_t n;
+};
+
+static void put_counts(struct buf *b, const struct count *c)
 {
-	return b->len;
+	json_obj(b);
+	for (; c->name; c++) {
+		json_key(b, c->name);
+		json_u64(b, c->n);
+	}
+	json_obj_end(b);
+}
+
+static void put_outputs(struct buf *b, const struct self_view *v)
+{
+	json_arr(b);
+	for (size_t i = 0; i < v->n_out; i++) {
+		struct output_stats os;
+
+		output_stats(v->out[i], &os);
+		json_obj(b);
+		json_key(b, "name");
+		json_cstr(b, output_name(v->out[i]));
+		json_key(b, "records");
+		json_u64(b, os.records);
+		json_key(b, "lost");
+		json_u64(b, os.lost_records);
+		json_obj_end(b);
+	}
+	json_arr_end(b);
+}
+
+static uint64_t output_lost(const struct self_view *v)
+{
+	uint64_t lost = 0;
+
+	for (size_t i = 0; i < v->n_out; i++) {
+		struct output_stats os;
+
+		output_stats(v->out[i], &os);
+		lost += os.lost_records;
+	}
+	return lost;
+}
+
+/* What was let go of so that the rest stays under --max-memory. */
+static uint64_t memory_lost(const struct self_view *v)
+{
+	return v->conn->evicted + v->conn->table_full + v->conn->listeners_full +
+	       v->exchange->table_full + v->exchange->samples_dropped + v->heads->dropped +
+	       v->origin->evicted + v->origin->refused + v->origin->cut + v->drift->refused +
+	       v->drift->unwatched + v->alerts_refused + v->records_cut;
+}
+
+static struct hook_stats hook_counts(struct hook *h)
+{
+	struct hook_stats s = { 0 };
+
+	if (h)
+		hook_stats(h, &s);
+	return s;
 }
 
 void self_to_record(const struct self_state *s, const struct self_view *v, uint64_t ts,
 		    struct record *r, struct buf *scratch)
 {
-	uint64_t out_lost = 0;
-	size_t at_lost, at_bytes, at_exchanges, at_conns, at_outputs, end;
+	const struct count lost[] = {
+		{ "ring_full", s->lost[0] },
+		{ "table_full", s->lost[1] },
+		{ "copy_fault", s->lost[2] },
+		{ "parse", v->parse_lost },
+		{ "output", output_lost(v) },
+		{ "memory", memory_lost(v) },
+		{ NULL, 0 },
+	};
+	const struct count bytes[] = {
+		{ "parsed", v->conn->parsed },
+		{ "omitted", v->conn->omitted },
+		{ "lost", v->conn->lost },
+		{ "unknown_protocol", v->proto->bytes_unknown },
+		{ "outside_exchanges", v->proto->bytes_outside },
+		{ NULL, 0 },
+	};
+	const struct count exchanges[] = {
+		{ "begun", v->exchange->begun },
+		{ "done", v->exchange->done },
+		{ "table_full", v->exchange->table_full },
+		{ "samples_dropped", v->exchange->samples_dropped },
+		{ "records_cut", v->records_cut },
+		{ NULL, 0 },
+	};
+	const struct count connections[] = {
+		{ "open", v->conns_open },
+		{ "opened", v->conn->opened },
+		{ "closed", v->conn->closed },
+		{ "evicted", v->conn->evicted },
+		{ "table_full", v->conn->table_full },
+		{ "listeners_full", v->conn->listeners_full },
+		{ "heads_dropped", v->heads->dropped },
+		{ "unordered", v->conn->unordered },
+		{ "unknown_protocol", v->proto->conns_unknown },
+		{ "resyncs", v->proto->resyncs },
+		{ "anomalies", v->proto->anomalies },
+		{ NULL, 0 },
+	};
+	const struct count processes[] = {
+		{ "known", v->processes },
+		{ "evicted", v->origin->evicted },
+		{ "refused", v->origin->refused },
+		{ "cut", v->origin->cut },
+		{ NULL, 0 },
+	};
+	const struct count drift[] = {
+		{ "features", v->drift->features },   { "folded", v->drift->folded },
+		{ "left_out", v->values_left_out },   { "refused", v->drift->refused },
+		{ "unwatched", v->drift->unwatched }, { NULL, 0 },
+	};
+	const struct count memory[] = {
+		{ "exchanges", v->exchange_bytes },
+		{ "heads", v->heads->used },
+		{ "processes", v->process_bytes },
+		{ "drift", v->drift_bytes },
+		{ NULL, 0 },
+	};
+	const struct hook_stats hook = hook_counts(v->hook);
+	const struct count alerts[] = {
+		{ "firing", v->alerts_firing },
+		{ "refused", v->alerts_refused },
+		{ "hook_run", hook.run },
+		{ "hook_failed", hook.failed },
+		{ "hook_timed_out", hook.timed_out },
+		{ "hook_dropped", hook.dropped },
+		{ NULL, 0 },
+	};
+	const struct {
+		const char *key;
+		const struct count *counts;
+	} part[] = {
+		{ "modelsnoop.self.lost", lost }, { "self.bytes", bytes },
+		{ "self.exchanges", exchanges },  { "self.connections", connections },
+		{ "self.processes", processes },  { "self.drift", drift },
+		{ "self.alerts", alerts },        { "self.memory", memory },
+	};
+	enum { PARTS = sizeof(part) / sizeof(part[0]) };
+	size_t at[PARTS + 2];
 
 	record_init(r, RECORD_SELF, ts);
-	for (size_t i = 0; i < v->n_out; i++) {
-		struct output_stats os;
-
-		output_stats(v->out[i], &os);
-		out_lost += os.lost_records;
+	for (size_t i = 0; i < PARTS; i++) {
+		at[i] = scratch->len;
+		put_counts(scratch, part[i].counts);
 	}
-
-	at_lost = mark(scratch);
-	json_obj(scratch);
-	json_key(scratch, "ring_full");
-	json_u64(scratch, s->lost[0]);
-	json_key(scratch, "table_full");
-	json_u64(scratch, s->lost[1]);
-	json_key(scratch, "copy_fault");
-	json_u64(scratch, s->lost[2]);
-	json_key(scratch, "parse");
-	json_u64(scratch, v->parse_lost);
-	json_key(scratch, "output");
-	json_u64(scratch, out_lost);
-	json_obj_end(scratch);
-
-	at_bytes = mark(scratch);
-	json_obj(scratch);
-	json_key(scratch, "parsed");
-	json_u64(scratch, v->conn->parsed);
-	json_key(scratch, "omitted");
-	json_u64(scratch, v->conn->omitted);
-	json_key(scratch, "lost");
-	json_u64(scratch, v->conn->lost);
-	json_key(scratch, "unknown_protocol");
-	json_u64(scratch, v->proto->bytes_unknown);
-	json_obj_end(scratch);
-
-	at_exchanges = mark(scratch);
-	json_obj(scratch);
-	json_key(scratch, "begun");
-	json_u64(scratch, v->exchange->begun);
-	json_key(scratch, "done");
-	json_u64(scratch, v->exchange->done);
-	json_key(scratch, "table_full");
-	json_u64(scratch, v->exchange->table_full);
-	json_obj_end(scratch);
-
-	at_conns = mark(scratch);
-	json_obj(scratch);
-	json_key(scratch, "open");
-	json_u64(scratch, v->conns_open);
-	json_key(scratch, "opened");
-	json_u64(scratch, v->conn->opened);
-	json_key(scratch, "closed");
-	json_u64(scratch, v->conn->closed);
-	json_key(scratch, "evicted");
-	json_u64(scratch, v->conn->evicted);
-	json_key(scratch, "table_full");
-	json_u64(scratch, v->conn->table_full);
-	json_key(scratch, "unordered");
-	json_u64(scratch, v->conn->unordered);
-	json_key(scratch, "unknown_protocol");
-	json_u64(scratch, v->proto->conns_unknown);
-	json_key(scratch, "resyncs");
-	json_u64(scratch, v->proto->resyncs);
-	json_key(scratch, "anomalies");
-	json_u64(scratch, v->proto->anomalies);
-	json_obj_end(scratch);
-
-	at_outputs = mark(scratch);
-	json_arr(scratch);
-	for (size_t i = 0; i < v->n_out; i++) {
-		struct output_stats os;
-
-		output_stats(v->out[i], &os);
-		json_obj(scratch);
-		json_key(scratch, "name");
-		json_cstr(scratch, output_name(v->out[i]));
-		json_key(scratch, "records");
-		json_u64(scratch, os.records);
-		json_key(scratch, "lost");
-		json_u64(scratch, os.lost_records);
-		json_obj_end(scratch);
-	}
-	json_arr_end(scratch);
-	end = mark(scratch);
+	at[PARTS] = scratch->len;
+	put_outputs(scratch, v);
+	at[PARTS + 1] = scratch->len;
 
 	/* Only now is scratch at rest: its bytes no longer move. */
 	record_u64(r, "modelsnoop.self.exchanges", v->exchange->done);
-	record_json(r, "modelsnoop.self.lost", scratch->p + at_lost, at_bytes - at_lost);
 	if (s->counters)
 		record_json(r, "modelsnoop.self.events", s->counters, s->counters_len);
-	record_json(r, "self.bytes", scratch->p + at_bytes, at_exchanges - at_bytes);
-	record_json(r, "self.exchanges", scratch->p + at_exchanges, at_conns - at_exchanges);
-	record_json(r, "self.connections", scratch->p + at_conns, at_outputs - at_conns);
+	for (size_t i = 0; i < PARTS; i++)
+		record_json(r, part[i].key, scratch->p + at[i], at[i + 1] - at[i]);
 	if (v->n_out)
-		record_json(r, "self.outputs", scratch->p + at_outputs, end - at_outputs);
+		record_json(r, "self.outputs", scratch->p + at[PARTS], at[PARTS + 1] - at[PARTS]);
+	if (v->unknown_events)
+		record_u64(r, "self.unknown_events", v->unknown_events);
 	add_agent(r, s);
 	record_bool(r, "self.final", s->final);
 }

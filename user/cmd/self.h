@@ -4,8 +4,10 @@
 #ifndef CMD_SELF_H
 #define CMD_SELF_H
 
+#include "alert/hook.h"
 #include "capture/decode.h"
 #include "conn/conn.h"
+#include "drift/drift.h"
 #include "exchange/exchange.h"
 #include "output/output.h"
 #include "proto/proto.h"
@@ -15,8 +17,15 @@
 struct self_view {
 	const struct conn_stats *conn;
 	const struct proto_stats *proto;
+	const struct proto_room *heads;
 	const struct exchange_stats *exchange;
-	uint64_t conns_open, parse_lost;
+	const struct origin_stats *origin;
+	const struct drift_stats *drift;
+	struct hook *hook; /* NULL: none, or not to be told of */
+	uint64_t conns_open, processes, alerts_firing, alerts_refused;
+	uint64_t exchange_bytes, process_bytes, drift_bytes; /* held now */
+	uint64_t unknown_events; /* of a later version: passed over */
+	uint64_t parse_lost, records_cut, values_left_out;
 	struct output **out;
 	size_t n_out;
 };

@@ -24,6 +24,7 @@ struct walk {
 	bool batch_key; /* a plain array here is a batch: its key says so */
 	bool outputs;
 	int emitted;
+	uint64_t left_out;
 	int depth;
 	size_t len;
 	char name[FEATURE_MAX_NAME];
@@ -58,8 +59,10 @@ static bool append(struct walk *w, const char *p, size_t n)
 
 static void emit(struct walk *w, struct feature_value *v)
 {
-	if (w->overlong || w->emitted >= FEATURE_MAX_VALUES)
+	if (w->overlong || w->emitted >= FEATURE_MAX_VALUES) {
+		w->left_out++;
 		return;
+	}
 	v->name = w->name;
 	v->name_len = w->len;
 	w->emitted++;
@@ -158,8 +161,8 @@ static void column(struct walk *w, const struct json_token *t, unsigned i)
 		s[n++] = (char)('0' + i / 10);
 	s[n++] = (char)('0' + i % 10);
 	s[n++] = ']';
-	if (append(w, s, n))
-		scalar(w, t);
+	append(w, s, n);
+	scalar(w, t);
 	w->len = len;
 	w->overlong = w->level[w->depth - 1].overlong;
 }
@@ -249,6 +252,9 @@ static void walk(struct walk *w, struct json_token *t)
 		}
 		json_next(&w->r, t);
 	}
+	while (t->type == JSON_OBJ_END || t->type == JSON_ARR_END)
+		json_next(&w->r, t);
+	w->left_out += t->type < JSON_DONE;
 }
 
 int features_from_json(const char *prefix, const char *body, size_t n,
@@ -263,6 +269,7 @@ int features_from_json(const char *prefix, const char *body, size_t n,
 	w.response = !strncmp(prefix, "response", 8);
 	w.overlong = w.batch_key = w.outputs = false;
 	w.emitted = w.depth = 0;
+	w.left_out = 0;
 	w.len = 0;
 	append(&w, prefix, strlen(prefix));
 	json_open(&w.r, body, n);
@@ -283,5 +290,7 @@ int features_from_json(const char *prefix, const char *body, size_t n,
 		scalar(&w, &t);
 	}
 	buf_free(&w.text);
+	if (sink->left_out)
+		*sink->left_out += w.left_out;
 	return w.emitted;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum feature_kind { FEATURE_NUMERIC, FEATURE_CATEGORICAL, FEATURE_MISSING };
 
@@ -25,6 +26,9 @@ struct feature_sink {
 	void *ctx;
 	void (*value)(void *ctx,
 		      const struct feature_value *v); /* v and what it points to: for the call */
+	/* Added to, if not NULL: values with too long a name, and 1 for a document with too many.
+	 */
+	uint64_t *left_out;
 };
 
 /*

@@ -32,7 +32,7 @@ static void row_end(struct row *row)
 static void document(struct rows *r, const char *p, size_t n)
 {
 	struct row row = { .r = r };
-	const struct feature_sink sink = { &row, row_value };
+	const struct feature_sink sink = { .ctx = &row, .value = row_value };
 
 	if (features_from_json("", p, n, &sink) <= 0)
 		r->stats.bad++;
@@ -123,7 +123,7 @@ static void body(struct rows *r, const char *prefix, const struct span *s,
 static void exchange(struct rows *r, const char *p, size_t n)
 {
 	struct row row = { .r = r };
-	const struct feature_sink sink = { &row, row_value };
+	const struct feature_sink sink = { .ctx = &row, .value = row_value };
 	struct event e;
 
 	if (!read_event(p, n, &e)) {

@@ -192,8 +192,10 @@ static struct open *begin(struct exchange_ctx *ctx, const struct msg *m, bool by
 		done(ctx, open_of(lru_oldest(&ctx->open)), ABORT_EVICTED, m->ts);
 	}
 	o = open_new(ctx);
-	if (!o)
+	if (!o) {
+		ctx->stats.table_full++;
 		return NULL;
+	}
 	x = &o->x;
 	x->conn = m->conn;
 	x->index = m->index;

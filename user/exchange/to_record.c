@@ -244,6 +244,8 @@ static void put_headers(struct builder *b, const struct exchange *x)
 			continue;
 		}
 		off = ratelimit_key(b, x, h);
+		if (b->scratch->overflow)
+			return; /* a key without its end */
 		put_list(b, x, i, "");
 		if (b->r->n > before)
 			note(b, off, true);
@@ -366,6 +368,12 @@ static void put_body(struct builder *b, const struct exchange *x, bool response)
 	body_render(x, response, b->red, b->scratch, &t);
 	if (!t.shown)
 		return;
+	if (b->scratch->overflow) {
+		/* Half a text may have lost what made it safe. */
+		record_u64(b->r, k->omitted, response ? x->res.body.total : x->req.body.total);
+		record_bool(b->r, k->truncated, true);
+		return;
+	}
 	record_str(b->r, k->body, NULL, t.len);
 	note(b, t.off, false);
 	if (t.json)

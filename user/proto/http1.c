@@ -419,6 +419,13 @@ static bool http1_is_request(const uint8_t *p, size_t n)
 	return n && h1_status_prefix(p, n) == PROTO_NO;
 }
 
+static uint64_t http1_outside(const void *state)
+{
+	const struct http1 *h = state;
+
+	return h->ignored + h->skipped;
+}
+
 const struct proto proto_http1 = {
 	.name = "http",
 	.detect = http1_detect,
@@ -429,4 +436,5 @@ const struct proto proto_http1 = {
 	.stalled = http1_stalled,
 	.free = http1_free,
 	.is_request = http1_is_request,
+	.outside = http1_outside,
 };

@@ -269,6 +269,8 @@ static void on_end(void *ctx, struct conn *c, uint64_t ts, bool agent_stop)
 
 	if (is_ours(c)) {
 		c->proto_row->end(c, ts, agent_stop, &out);
+		if (c->proto_row->outside && c->proto)
+			px->stats.bytes_outside += c->proto_row->outside(c->proto);
 		c->proto_row->free(c->proto);
 		c->proto = NULL;
 	} else if (c->proto) {

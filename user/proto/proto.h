@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * proto.h - protocols as rows of one table, and the one struct by which they say what they saw.
- * proto_* functions are the stream sink of conn; what comes out goes to the message sink (exchange).
+ * proto_* functions are the stream sink of conn; what comes out goes to the message sink
+ * (exchange).
  */
 #ifndef PROTO_PROTO_H
 #define PROTO_PROTO_H
@@ -14,22 +15,34 @@ enum msg_kind {
 	MSG_HEADER, /* one header or trailer field */
 	MSG_HEADERS_END,
 	MSG_BODY, /* content bytes, transfer coding removed */
-	MSG_BODY_GAP, /* n content bytes not seen (omitted or lost by gap_kind); n exact where known */
+	MSG_BODY_GAP, /* n content bytes not seen (omitted or lost by gap_kind); n exact where known
+		       */
 	MSG_END, /* this direction of the exchange is complete */
 	MSG_LOSS, /* n bytes of this exchange lost or omitted outside of bodies */
-	MSG_UPGRADE, /* the exchange ends HTTP on this connection (101, CONNECT 2xx): name in `value` */
+	MSG_UPGRADE, /* the exchange ends HTTP on this connection (101, CONNECT 2xx): name in
+			`value` */
 	MSG_ABORT, /* the exchange ends unfinished: see abort */
-	MSG_ANOMALY, /* a shape that is not to be trusted: name in `name` (smuggling, conflicting-length, ...) */
+	MSG_ANOMALY, /* a shape that is not to be trusted: name in `name` (smuggling,
+			conflicting-length, ...) */
 	MSG_STALL, /* the writer met a full socket: the peer does not read */
-	MSG_SIZE_UNKNOWN, /* framing went with a gap: the sizes of this side's BODY and BODY_GAP are not its true size */
+	MSG_SIZE_UNKNOWN, /* framing went with a gap: the sizes of this side's BODY and BODY_GAP are
+			     not its true size */
 };
 
-enum msg_abort { ABORT_NONE, ABORT_BY_PEER, ABORT_BY_TARGET, ABORT_LOST_SYNC, ABORT_AGENT_STOP, ABORT_EVICTED };
+enum msg_abort {
+	ABORT_NONE,
+	ABORT_BY_PEER,
+	ABORT_BY_TARGET,
+	ABORT_LOST_SYNC,
+	ABORT_AGENT_STOP,
+	ABORT_EVICTED
+};
 
 struct msg {
 	enum msg_kind kind;
 	struct conn *conn;
-	uint64_t index; /* of the exchange on this connection: 0, 1, 2 … requests and replies agree */
+	uint64_t index; /* of the exchange on this connection: 0, 1, 2 … requests and replies agree
+			 */
 	bool request; /* about the request, else about the response */
 	uint64_t pos; /* stream position of the first byte that this is about */
 	uint64_t ts; /* monotonic ns, by struct chunk's rule */
@@ -83,16 +96,19 @@ enum proto_verdict { PROTO_NO, PROTO_MAYBE, PROTO_YES };
 struct proto {
 	const char *name; /* network.protocol.name */
 	/*
-	 * Do these bytes, which begin a call, look like ours? p, n: all undecided bytes of the direction so
-	 * far. After PROTO_MAYBE the caller keeps them (at most PROTO_PREFIX bytes a direction) and asks
-	 * again with what follows appended; at PROTO_PREFIX bytes or more the answer is never PROTO_MAYBE.
-	 * After PROTO_YES bytes() is called with the first undecided bytes again: with their own pos and the
-	 * chunk (a copy) of the call that brought the first of them, then with the rest of the present call.
+	 * Do these bytes, which begin a call, look like ours? p, n: all undecided bytes of the
+	 * direction so far. After PROTO_MAYBE the caller keeps them (at most PROTO_PREFIX bytes a
+	 * direction) and asks again with what follows appended; at PROTO_PREFIX bytes or more the
+	 * answer is never PROTO_MAYBE. After PROTO_YES bytes() is called with the first undecided
+	 * bytes again: with their own pos and the chunk (a copy) of the call that brought the first
+	 * of them, then with the rest of the present call.
 	 */
-	enum proto_verdict (*detect)(const struct conn *c, enum direction d, const uint8_t *p, size_t n);
-	/* State is made at the first call (c->proto NULL); returns false when memory or a bound is out. */
-	bool (*bytes)(struct conn *c, enum direction d, uint64_t pos, const uint8_t *p, size_t n, const struct chunk *ch,
-		      const struct msg_sink *out);
+	enum proto_verdict (*detect)(const struct conn *c, enum direction d, const uint8_t *p,
+				     size_t n);
+	/* State is made at the first call (c->proto NULL); returns false when memory or a bound is
+	 * out. */
+	bool (*bytes)(struct conn *c, enum direction d, uint64_t pos, const uint8_t *p, size_t n,
+		      const struct chunk *ch, const struct msg_sink *out);
 	void (*gap)(struct conn *c, enum direction d, uint64_t pos, uint64_t n, enum gap_kind kind,
 		    const struct chunk *ch, const struct msg_sink *out);
 	void (*eof)(struct conn *c, enum direction d, uint64_t ts, const struct msg_sink *out);
@@ -100,17 +116,20 @@ struct proto {
 	void (*stalled)(struct conn *c, uint64_t ts, const struct msg_sink *out);
 	void (*free)(void *state);
 	/*
-	 * Asked once, with the bytes that detect() said PROTO_YES to: do they begin a request (true) or a
-	 * reply? It settles the role of a connection that nobody saw being accepted or connected. NULL: the
-	 * role stays unknown.
+	 * Asked once, with the bytes that detect() said PROTO_YES to: do they begin a request
+	 * (true) or a reply? It settles the role of a connection that nobody saw being accepted or
+	 * connected. NULL: the role stays unknown.
 	 */
 	bool (*is_request)(const uint8_t *p, size_t n);
+	/* Bytes so far that belong to no exchange: after an upgrade, or where no step was found. */
+	uint64_t (*outside)(const void *state);
 };
 extern const struct proto proto_http1;
 extern const struct proto *const proto_table[]; /* NULL-terminated */
 
 struct proto_stats {
 	uint64_t bytes_unknown; /* of connections that speak nothing known */
+	uint64_t bytes_outside; /* of connections that ended: belong to no exchange */
 	uint64_t conns_unknown;
 	uint64_t resyncs, anomalies;
 };
