@@ -19,6 +19,8 @@
 #define PIECE 5u /* bytes of a secret in a row that count as a leak */
 
 static struct redactor *red;
+static struct redactor
+	*thorough; /* has a rule that matches nothing, so that no filter spares it work */
 static struct buf in, out, again;
 static uint32_t seed;
 
@@ -195,6 +197,11 @@ static void check(redact_fn fn, const char *secret, bool must_find)
 	if (leaks(&out, secret, n) || (must_find && !count))
 		fail_msg("%s\n  leaks in %.*s\n  out of   %.*s", secret, (int)out.len, out.p,
 			 (int)in.len, in.p);
+	fn(thorough, &again, in.p, in.len);
+	if (again.len != out.len || memcmp(again.p, out.p, out.len))
+		fail_msg("the filter hid something: %.*s\n  not %.*s\n  out of %.*s", (int)out.len,
+			 out.p, (int)again.len, again.p, (int)in.len, in.p);
+	buf_clear(&again);
 	count = fn(red, &again, out.p, out.len);
 	if (count || again.len != out.len || memcmp(again.p, out.p, out.len))
 		fail_msg("not the same twice: %.*s\n  then %.*s\n  out of %.*s", (int)out.len,
@@ -510,19 +517,116 @@ static void any_bytes_twice(void **state)
 	}
 }
 
+/* Half-words around what the filter looks for: it must never pass what the scanners would find. */
+static void filter_hides_nothing(void **state)
+{
+	static const char *const piece[] = {
+		"tok",
+		"en",
+		"ens",
+		"key",
+		"api",
+		"_",
+		"-",
+		".",
+		":",
+		"=",
+		" ",
+		"\\t",
+		"\\n",
+		"\t",
+		"\"",
+		"\\\"",
+		"'",
+		"access",
+		"max",
+		"pass",
+		"word",
+		"sec",
+		"ret",
+		"Be",
+		"arer",
+		"bas",
+		"ic ",
+		"abc",
+		"A1b2",
+		"0123456789",
+		"4111 1111",
+		" 1111 1111",
+		"4111-1111-1111-1111",
+		"sk",
+		"hf",
+		"gh",
+		"p",
+		"eyJ",
+		"AKIA",
+		"AIza",
+		"ABCDEFGH",
+		"\\u00",
+		"41",
+		"e9",
+		",",
+		"{",
+		"}",
+		"auth",
+		"session",
+		"id",
+		"pw",
+		"\n",
+		"pri",
+		"vate",
+		"card",
+		"number",
+		"-----",
+		"BEGIN ",
+		"PRIVATE KEY",
+		"abcdefghijklmnopqrst",
+		"5500000000000004",
+		"/",
+		"+",
+		"%",
+		"40",
+	};
+	static const redact_fn fns[] = { redact_text, redact_json, redact_query, redact_path };
+
+	(void)state;
+	for (seed = 1; seed < ROUNDS * 15; seed++) {
+		const uint32_t round = seed;
+
+		buf_clear(&in);
+		if (rnd(2))
+			buf_puts(&in, "{\"");
+		for (uint32_t n = 1 + rnd(12); n; n--)
+			buf_puts(&in, piece[rnd(sizeof(piece) / sizeof(piece[0]))]);
+		for (size_t k = 0; k < sizeof(fns) / sizeof(fns[0]); k++) {
+			buf_clear(&out);
+			buf_clear(&again);
+			fns[k](red, &out, in.p, in.len);
+			fns[k](thorough, &again, in.p, in.len);
+			if (again.len != out.len || memcmp(again.p, out.p, out.len))
+				fail_msg("the filter hid something: %.*s\n  not %.*s", (int)out.len,
+					 out.p, (int)again.len, again.p);
+		}
+		seed = round;
+	}
+}
+
 static int setup(void **state)
 {
+	static const char *const nothing = "never=[^\001-\377]";
 	struct err e;
 
 	(void)state;
 	red = redactor_new(PAYLOAD_REDACTED, NULL, 0, &e);
-	return red ? 0 : -1;
+	thorough = redactor_new(PAYLOAD_REDACTED, &nothing, 1, &e);
+	return red && thorough ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
 	redactor_free(red);
+	redactor_free(thorough);
 	buf_free(&in);
 	buf_free(&out);
 	buf_free(&again);
@@ -540,6 +644,7 @@ int main(void)
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(fragments_twice),
 		cmocka_unit_test(any_bytes_twice),
+		cmocka_unit_test(filter_hides_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

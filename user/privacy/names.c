@@ -15,6 +15,7 @@
 
 struct words {
 	char w[MAX_WORDS][MAX_WORD];
+	uint8_t len[MAX_WORDS];
 	unsigned n;
 };
 
@@ -43,38 +44,41 @@ static bool may_be_secret(const char *p, size_t n)
 
 enum { OTHER, LOWER, UPPER, DIGIT };
 
-static int char_kind(char c)
+static unsigned char_kind(char c)
 {
-	if (c >= 'a' && c <= 'z')
+	if ((uint8_t)(c - 'a') < 26)
 		return LOWER;
-	if (c >= 'A' && c <= 'Z')
+	if ((uint8_t)(c - 'A') < 26)
 		return UPPER;
-	return c >= '0' && c <= '9' ? DIGIT : OTHER;
+	return (uint8_t)(c - '0') < 10 ? DIGIT : OTHER;
+}
+
+static void end_word(struct words *out, unsigned *len)
+{
+	out->w[out->n][*len] = '\0';
+	out->len[out->n++] = (uint8_t)*len;
+	*len = 0;
 }
 
 /* apiKey, API_KEY, APIKey, api-key2: "api" "key". */
 static void split_words(struct words *out, const char *p, size_t n)
 {
-	size_t len = 0;
+	unsigned len = 0, before = OTHER, kind = char_kind(*p);
 
 	out->n = 0;
-	for (size_t i = 0; i < n; i++) {
-		const int kind = char_kind(p[i]);
-		const int before = i ? char_kind(p[i - 1]) : OTHER;
-		const int after = i + 1 < n ? char_kind(p[i + 1]) : OTHER;
-		const bool starts = kind == UPPER && (before != UPPER || after == LOWER);
+	for (size_t i = 0; i < n && out->n < MAX_WORDS; i++) {
+		const unsigned after = i + 1 < n ? char_kind(p[i + 1]) : OTHER;
 
-		if (len && (kind == OTHER || kind == DIGIT || starts)) {
-			out->w[out->n++][len] = '\0';
-			len = 0;
-			if (out->n == MAX_WORDS)
-				return;
-		}
-		if ((kind == LOWER || kind == UPPER) && len < MAX_WORD - 1)
+		if (len && (kind == OTHER || kind == DIGIT ||
+			    (kind == UPPER && (before != UPPER || after == LOWER))))
+			end_word(out, &len);
+		if ((kind == LOWER || kind == UPPER) && len < MAX_WORD - 1 && out->n < MAX_WORDS)
 			out->w[out->n][len++] = (char)(p[i] | 0x20);
+		before = kind;
+		kind = after;
 	}
 	if (len)
-		out->w[out->n++][len] = '\0';
+		end_word(out, &len);
 }
 
 /* Is word one of a list of words between blanks? */
@@ -88,32 +92,50 @@ static bool in_list(const char *word, const char *list)
 	return false;
 }
 
-static bool ends_with(const char *word, const char *end)
+/* Words that are secrets wherever they stand, by first letter. */
+static const char *const strong_words[26] = {
+	['a' - 'a'] = "apikey apikeys authorization accesskey accesstoken authtoken authkey",
+	['b' - 'a'] = "bearer",
+	['c' - 'a'] =
+		"credential credentials creds cvv cvc cookie cookies csrf creditcard cardnumber",
+	['e' - 'a'] = "encryptionkey",
+	['i' - 'a'] = "idtoken iban",
+	['j' - 'a'] = "jwt jsessionid",
+	['o' - 'a'] = "otp",
+	['p' - 'a'] = "password passwd pwd passphrase passcode privatekey phpsessid",
+	['r' - 'a'] = "refreshtoken",
+	['s' - 'a'] =
+		"secret secrets ssn secretkey sessiontoken sessionid sessionkey sessid signingkey",
+	['t' - 'a'] = "totp",
+	['x' - 'a'] = "xsrf",
+};
+
+#define END(s)                   \
+	{                        \
+		s, sizeof(s) - 1 \
+	}
+static const struct {
+	const char *s;
+	uint8_t n;
+} strong_ends[] = {
+	END("password"), END("passwords"), END("passwd"), END("passphrase"), END("secret"),
+	END("secrets"),  END("apikey"),    END("pwd"),    END("authtoken"),  END("accesstoken"),
+};
+#undef END
+
+static bool is_strong(const char *w, size_t n)
 {
-	const size_t n = strlen(word), m = strlen(end);
+	const char *const list = strong_words[w[0] - 'a'];
 
-	return n >= m && !memcmp(word + n - m, end, m);
-}
-
-static bool is_strong(const char *w)
-{
-	static const char exact[] = "password passwd pwd passphrase passcode secret secrets "
-				    "credential credentials creds apikey "
-				    "authorization ssn cvv cvc cookie cookies bearer jwt "
-				    "privatekey secretkey accesskey authtoken "
-				    "accesstoken refreshtoken idtoken sessiontoken sessionid "
-				    "sessionkey sessid phpsessid "
-				    "jsessionid otp totp csrf xsrf creditcard cardnumber iban "
-				    "authkey signingkey encryptionkey";
-	static const char *const ends[] = { "password", "passwd",    "passphrase",
-					    "secret",   "secrets",   "apikey",
-					    "pwd",      "authtoken", "accesstoken" };
-
-	if (in_list(w, exact) || !strncmp(w, "password", 8))
+	if ((list && in_list(w, list)) || (n > 8 && !memcmp(w, "password", 8)))
 		return true;
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		if (ends_with(w, ends[i]))
+	for (size_t i = 0; i < sizeof(strong_ends) / sizeof(strong_ends[0]); i++) {
+		const size_t m = strong_ends[i].n;
+
+		if (n > m && w[n - 1] == strong_ends[i].s[m - 1] &&
+		    !memcmp(w + n - m, strong_ends[i].s, m))
 			return true;
+	}
 	return false;
 }
 
@@ -126,11 +148,8 @@ static bool is_about(const char *last)
 }
 
 /* "token" counts things in the world of models: only as the thing itself it is a secret. */
-static bool token_is_secret(const struct words *v, unsigned i)
+static bool token_is_secret(const char *before, const char *after)
 {
-	const char *before = i ? v->w[i - 1] : "";
-	const char *after = i + 1 < v->n ? v->w[i + 1] : "";
-
 	if (*after && !in_list(after, "value secret key hash string"))
 		return false;
 	return !in_list(
@@ -140,51 +159,72 @@ static bool token_is_secret(const struct words *v, unsigned i)
 		"cached reasoning each single current time");
 }
 
-static bool key_is_secret(const struct words *v, unsigned i)
+static bool key_is_secret(const char *before, const char *after)
 {
-	const char *after = i + 1 < v->n ? v->w[i + 1] : "";
-
-	if (!i || (*after && !in_list(after, "id value secret")))
+	if (!*before || (*after && !in_list(after, "id value secret")))
 		return false;
-	return in_list(v->w[i - 1],
+	return in_list(before,
 		       "api access secret private encryption signing master auth ssh aws shared "
 		       "session license service account subscription functions storage hmac deploy "
 		       "client app");
 }
 
+static bool pass_is_secret(const char *before, const char *after)
+{
+	if (*after)
+		return in_list(after, "word phrase code");
+	return in_list(before, "user db database smtp ftp mysql postgres pg redis admin root proxy "
+			       "login auth http "
+			       "account mail");
+}
+
+/* Words that are secrets in some company: alone, before or after others. */
+static bool is_secret_among(const char *w, const char *before, const char *after)
+{
+	switch (w[0]) {
+	case 't':
+		if (!strcmp(w, "tokens"))
+			return !*after &&
+			       in_list(before, "access refresh auth api bearer session id secret");
+		return !strcmp(w, "token") && token_is_secret(before, after);
+	case 'k':
+		if (!strcmp(w, "keys"))
+			return !*after && in_list(before, "api access secret private ssh");
+		return !strcmp(w, "key") && key_is_secret(before, after);
+	case 'a':
+	case 'o':
+		return in_list(w, "auth oauth") &&
+		       (!*after || in_list(after, "header value data code string"));
+	case 's':
+		return (!strcmp(w, "session") &&
+			(!*after || in_list(after, "id key cookie data"))) ||
+		       (!strcmp(w, "social") && !strcmp(after, "security"));
+	case 'c':
+		return (!strcmp(w, "card") && in_list(after, "number num no")) ||
+		       (!strcmp(w, "credit") && !strcmp(after, "card"));
+	case 'p':
+		return !strcmp(w, "pass") && pass_is_secret(before, after);
+	default:
+		return false;
+	}
+}
+
+/* Names of one word that are words of prose, too. */
+static bool is_weak(const char *w)
+{
+	return in_list(w, "token auth oauth session pass pw");
+}
+
 static enum name_secret word_secret(const struct words *v, unsigned i)
 {
-	const char *w = v->w[i];
-	const char *before = i ? v->w[i - 1] : "";
-	const char *after = i + 1 < v->n ? v->w[i + 1] : "";
+	const char *const before = i ? v->w[i - 1] : "";
+	const char *const after = i + 1 < v->n ? v->w[i + 1] : "";
 
-	if (is_strong(w))
+	if (v->n == 1 && is_weak(v->w[i]))
+		return NAME_PERHAPS;
+	if (is_strong(v->w[i], v->len[i]))
 		return is_about(v->w[v->n - 1]) ? NAME_HARMLESS : NAME_SECRET;
-	if (!strcmp(w, "token") && token_is_secret(v, i))
-		return v->n == 1 ? NAME_PERHAPS : NAME_SECRET;
-	if (!strcmp(w, "tokens") && !*after &&
-	    in_list(before, "access refresh auth api bearer session id secret"))
-		return NAME_SECRET;
-	if (!strcmp(w, "key") && key_is_secret(v, i))
-		return NAME_SECRET;
-	if (in_list(w, "auth oauth") &&
-	    (!*after || in_list(after, "header value data code string")))
-		return v->n == 1 ? NAME_PERHAPS : NAME_SECRET;
-	if (!strcmp(w, "session") && (!*after || in_list(after, "id key cookie data")))
-		return *after ? NAME_SECRET : NAME_PERHAPS;
-	if (in_list(w, "pass pw") && !*after)
-		return !i ? NAME_PERHAPS
-		       : in_list(before, "user db database smtp ftp mysql postgres pg redis admin "
-					 "root proxy login "
-					 "auth http account mail")
-			       ? NAME_SECRET
-			       : NAME_HARMLESS;
-	if ((!strcmp(w, "card") && in_list(after, "number num no")) ||
-	    (!strcmp(w, "credit") && !strcmp(after, "card")) ||
-	    (!strcmp(w, "social") && !strcmp(after, "security")) ||
-	    (!strcmp(w, "pass") && in_list(after, "word phrase code")))
-		return NAME_SECRET;
-	return NAME_HARMLESS;
+	return is_secret_among(v->w[i], before, after) ? NAME_SECRET : NAME_HARMLESS;
 }
 
 enum name_secret name_secret(const char *p, size_t n)
@@ -203,7 +243,8 @@ enum name_secret name_secret(const char *p, size_t n)
 		return NAME_HARMLESS;
 	split_words(&v, p, n);
 	for (unsigned i = 0; i < v.n && most != NAME_SECRET; i++) {
-		const enum name_secret s = word_secret(&v, i);
+		const enum name_secret s =
+			may_be_secret(v.w[i], v.len[i]) ? word_secret(&v, i) : NAME_HARMLESS;
 
 		most = s > most ? s : most;
 	}

@@ -26,6 +26,7 @@ struct rule {
 struct redactor {
 	enum payload_mode mode;
 	uint64_t hash_key[2];
+	struct filter filter;
 	size_t n_rules;
 	struct rule rule[];
 };
@@ -94,6 +95,7 @@ struct redactor *redactor_new(enum payload_mode mode, const char *const *rules, 
 		return NULL;
 	}
 	r->mode = mode;
+	filter_init(&r->filter);
 	for (; r->n_rules < n; r->n_rules++)
 		if (rule_compile(&r->rule[r->n_rules], rules[r->n_rules], e)) {
 			redactor_free(r);
@@ -115,6 +117,11 @@ void redactor_free(struct redactor *r)
 enum payload_mode redactor_mode(const struct redactor *r)
 {
 	return r->mode;
+}
+
+const struct filter *redactor_filter(const struct redactor *r)
+{
+	return r->n_rules ? NULL : &r->filter;
 }
 
 bool redactor_has_rules(const struct redactor *r)
@@ -301,6 +308,10 @@ unsigned redact_text(const struct redactor *r, struct buf *out, const char *p, s
 {
 	if (!n)
 		return 0;
+	if (!r->n_rules && filter_clean(&r->filter, p, n)) {
+		buf_put(out, p, n);
+		return 0;
+	}
 	return has_data_lines(p, n) ? redact_events(r, out, p, n)
 				    : redact_plain(r, out, p, n, true);
 }

@@ -206,23 +206,6 @@ static bool is_number_byte(char c)
 	return (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
 }
 
-static size_t number(struct lexer *x, size_t i)
-{
-	size_t end = i;
-	struct walk w;
-	struct span s;
-
-	while (end < x->n && is_number_byte(x->p[end]))
-		end++;
-	if (end - i < 13 && !redactor_has_rules(x->r))
-		return end;
-	walk_start(&w, x->r, x->p + i, end - i, false);
-	if (walk_next(&w, &s))
-		put_placeholder(x, i, end, s.kind, end - i);
-	walk_end(&w);
-	return end;
-}
-
 /* What is neither structure nor a literal: up to the next quote or line, as plain text. */
 static size_t junk(struct lexer *x, size_t i)
 {
@@ -234,6 +217,25 @@ static size_t junk(struct lexer *x, size_t i)
 	s.open = i == x->n;
 	scan_plain_string(x, &s);
 	return i;
+}
+
+static size_t number(struct lexer *x, size_t i)
+{
+	size_t end = i;
+	struct walk w;
+	struct span s;
+
+	while (end < x->n && is_number_byte(x->p[end]))
+		end++;
+	if (end < x->n && scan_is_alnum((uint8_t)x->p[end]))
+		return junk(x, i);
+	if (end - i < 13 && !redactor_has_rules(x->r))
+		return end;
+	walk_start(&w, x->r, x->p + i, end - i, false);
+	if (walk_next(&w, &s))
+		put_placeholder(x, i, end, s.kind, end - i);
+	walk_end(&w);
+	return end;
 }
 
 static size_t literal_length(const char *p, size_t n)
@@ -460,5 +462,13 @@ unsigned redact_json_at(const struct redactor *r, struct buf *out, const char *p
 
 unsigned redact_json(const struct redactor *r, struct buf *out, const char *p, size_t n)
 {
-	return n ? redact_json_at(r, out, p, n, 0, true) : 0;
+	const struct filter *const f = redactor_filter(r);
+
+	if (!n)
+		return 0;
+	if (f && redact_begins_json(p, n) && filter_clean(f, p, n)) {
+		buf_put(out, p, n);
+		return 0;
+	}
+	return redact_json_at(r, out, p, n, 0, true);
 }

@@ -21,7 +21,7 @@ static unsigned put_value(const struct redactor *r, struct buf *out, const char 
 {
 	if (redact_begins_json(p, n))
 		return redact_json_at(r, out, p, n, 0, false);
-	return redact_plain(r, out, p, n, true);
+	return redact_plain(r, out, p, n, false);
 }
 
 static size_t dashes(const char *s)

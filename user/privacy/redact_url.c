@@ -53,19 +53,19 @@ struct url {
 };
 
 /* A part that may hold percent codes. Unchanged parts stay as they were spelt. */
-static unsigned scan_part(struct url *u, const char *p, size_t n, bool plus)
+static unsigned scan_part(struct url *u, const char *p, size_t n, bool plus, bool cut)
 {
 	unsigned count;
 
 	if (!memchr(p, '%', n) && !(plus && memchr(p, '+', n)))
-		return redact_plain(u->r, u->out, p, n, true);
+		return redact_plain(u->r, u->out, p, n, cut);
 	buf_clear(&u->plain);
 	buf_clear(&u->clean);
 	percent_decode(&u->plain, p, n, plus);
 	if (redact_begins_json(u->plain.p, u->plain.len))
-		count = redact_json_at(u->r, &u->clean, u->plain.p, u->plain.len, 1, true);
+		count = redact_json_at(u->r, &u->clean, u->plain.p, u->plain.len, 1, cut);
 	else
-		count = redact_plain(u->r, &u->clean, u->plain.p, u->plain.len, true);
+		count = redact_plain(u->r, &u->clean, u->plain.p, u->plain.len, cut);
 	if (count)
 		percent_encode(u->out, u->clean.p, u->clean.len);
 	else
@@ -96,7 +96,8 @@ static bool name_is_secret(struct url *u, const char *p, size_t n)
 	return u->plain.len && is_secret_in_query(u->plain.p, u->plain.len);
 }
 
-static unsigned query_pair(struct url *u, const char *p, size_t n)
+/* cut: the last one, whose end may be missing. */
+static unsigned query_pair(struct url *u, const char *p, size_t n, bool cut)
 {
 	const char *eq = memchr(p, '=', n);
 	const size_t name = eq ? (size_t)(eq - p) : 0;
@@ -105,7 +106,7 @@ static unsigned query_pair(struct url *u, const char *p, size_t n)
 	unsigned count;
 
 	if (!eq)
-		return scan_part(u, p, n, true);
+		return scan_part(u, p, n, true, cut);
 	if (name_is_secret(u, p, name) && len) {
 		buf_put(u->out, p, name + 1);
 		if (placeholder_length(value, len) == len) {
@@ -115,9 +116,20 @@ static unsigned query_pair(struct url *u, const char *p, size_t n)
 		placeholder_put(u->out, "key", len);
 		return 1;
 	}
-	count = scan_part(u, p, name, true);
+	count = scan_part(u, p, name, true, false);
 	buf_putc(u->out, '=');
-	return count + scan_part(u, value, len, true);
+	return count + scan_part(u, value, len, true, cut);
+}
+
+/* `+` is a blank, and `sig` a secret in queries only: neither is the filter's business. */
+static bool is_clean_query(const struct filter *f, const char *p, size_t n)
+{
+	if (!f || memchr(p, '+', n) || !filter_clean_url(f, p, n))
+		return false;
+	for (size_t i = 0; i + 2 < n; i++)
+		if ((p[i] | 0x20) == 's' && (p[i + 1] | 0x20) == 'i' && (p[i + 2] | 0x20) == 'g')
+			return false;
+	return true;
 }
 
 unsigned redact_query(const struct redactor *r, struct buf *out, const char *p, size_t n)
@@ -125,11 +137,15 @@ unsigned redact_query(const struct redactor *r, struct buf *out, const char *p, 
 	struct url u = { .r = r, .out = out };
 	unsigned count = 0;
 
+	if (!n || is_clean_query(redactor_filter(r), p, n)) {
+		buf_put(out, p, n);
+		return 0;
+	}
 	while (n) {
 		const char *amp = memchr(p, '&', n);
 		const size_t len = amp ? (size_t)(amp - p) : n;
 
-		count += query_pair(&u, p, len);
+		count += query_pair(&u, p, len, !amp);
 		if (!amp)
 			break;
 		buf_putc(out, '&');
@@ -200,7 +216,18 @@ static unsigned path_segment(struct url *u, const char *before, size_t before_le
 		placeholder_put(u->out, "key", n);
 		return 1;
 	}
-	return scan_part(u, p, n, false);
+	return scan_part(u, p, n, false, false);
+}
+
+static bool is_clean_path(const struct filter *f, const char *p, size_t n)
+{
+	size_t run = 0;
+
+	if (!f || !filter_clean_url(f, p, n))
+		return false;
+	for (size_t i = 0; i < n && run < KEY_RUN; i++)
+		run = scan_is_alnum((uint8_t)p[i]) ? run + 1 : 0;
+	return run < KEY_RUN;
 }
 
 unsigned redact_path(const struct redactor *r, struct buf *out, const char *p, size_t n)
@@ -210,8 +237,10 @@ unsigned redact_path(const struct redactor *r, struct buf *out, const char *p, s
 	size_t before_len = 0;
 	unsigned count = 0;
 
-	if (!n)
+	if (!n || is_clean_path(redactor_filter(r), p, n)) {
+		buf_put(out, p, n);
 		return 0;
+	}
 	for (;;) {
 		const char *slash = memchr(p, '/', n);
 		const size_t len = slash ? (size_t)(slash - p) : n;

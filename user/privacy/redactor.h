@@ -3,6 +3,7 @@
 #ifndef PRIVACY_REDACTOR_H
 #define PRIVACY_REDACTOR_H
 
+#include "privacy/filter.h"
 #include "privacy/scan.h"
 
 /* Patterns and user rules over plain text, matches that overlap made one. */
@@ -18,6 +19,8 @@ bool walk_next(struct walk *w, struct span *s);
 void walk_end(struct walk *w);
 void walk_put(struct buf *out, const struct span *s);
 
+/* NULL: user rules must see everything. */
+const struct filter *redactor_filter(const struct redactor *r);
 bool redactor_has_rules(const struct redactor *r);
 /* Plain text; cut: its end may be missing. */
 unsigned redact_plain(const struct redactor *r, struct buf *out, const char *p, size_t n, bool cut);

@@ -89,11 +89,6 @@ static bool preceded(const struct text *t, size_t from, size_t i, const char *s,
 	return i - from >= n && !memcmp(t->p + i - n, s, n);
 }
 
-static bool starts_word(const struct text *t, size_t from, size_t i)
-{
-	return i == from || !scan_is_alnum(t->p[i - 1]);
-}
-
 static bool found(struct span *s, size_t from, size_t to, const char *kind)
 {
 	*s = (struct span){ .from = from, .to = to, .kind = kind };
@@ -136,7 +131,7 @@ static const uint8_t before_anchor[256] = {
 	['b'] = 1, ['a'] = 1, ['e'] = 1, ['i'] = 1, ['x'] = 1, ['m'] = 1, ['c'] = 1, ['8'] = 1,
 };
 
-static bool scan_prefix(const struct text *t, size_t from, size_t i, struct span *s)
+bool scan_prefix(const struct text *t, size_t from, size_t i, struct span *s)
 {
 	if (i == from || !before_anchor[t->p[i - 1]])
 		return false;
@@ -146,7 +141,7 @@ static bool scan_prefix(const struct text *t, size_t from, size_t i, struct span
 		struct mix m;
 		size_t end;
 
-		if (!preceded(t, from, i + 1, x->text, x->len) || !starts_word(t, from, start))
+		if (!preceded(t, from, i + 1, x->text, x->len) || !scan_starts_word(t, from, start))
 			continue;
 		end = run_end(t, i + 1, is_base62_dash);
 		m = mix_of(t, i + 1, end);
@@ -167,7 +162,7 @@ static bool is_jwt(uint8_t c)
 }
 
 /* eyJ…​.…​[.…]: base64url of {" begins so. i is at the J. */
-static bool scan_jwt(const struct text *t, size_t from, size_t i, struct span *s)
+bool scan_jwt(const struct text *t, size_t from, size_t i, struct span *s)
 {
 	const uint8_t *dot;
 	size_t start = i - 2, end;
@@ -191,13 +186,13 @@ static bool is_upper_digit(uint8_t c)
 	return scan_is_digit(c) || (c >= 'A' && c <= 'Z');
 }
 
-static bool scan_cloud_key(const struct text *t, size_t from, size_t i, struct span *s)
+bool scan_cloud_key(const struct text *t, size_t from, size_t i, struct span *s)
 {
 	const size_t left = t->n - i;
 	bool aws, google;
 	size_t end;
 
-	if (left < 4 || !starts_word(t, from, i))
+	if (left < 4 || !scan_starts_word(t, from, i))
 		return false;
 	aws = !memcmp(t->p + i, "AKIA", 4) || !memcmp(t->p + i, "ASIA", 4);
 	google = !memcmp(t->p + i, "AIza", 4);
@@ -228,7 +223,7 @@ static bool scan_scheme(const struct text *t, size_t from, size_t start, const c
 	size_t i = start + n, end;
 
 	if (start < from || t->n - start < n + 2 ||
-	    strncasecmp((const char *)t->p + start, word, n) || !starts_word(t, from, start))
+	    strncasecmp((const char *)t->p + start, word, n) || !scan_starts_word(t, from, start))
 		return false;
 	while (i < t->n && (t->p[i] == ' ' || t->p[i] == '\t'))
 		i++;

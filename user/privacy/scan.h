@@ -31,6 +31,9 @@ extern const uint8_t scan_class[256];
 bool scan_next(const struct text *t, size_t from, struct span *s);
 
 /* scan_*.c: one kind of pattern each, at an anchor. */
+bool scan_prefix(const struct text *t, size_t from, size_t i, struct span *s);
+bool scan_jwt(const struct text *t, size_t from, size_t i, struct span *s);
+bool scan_cloud_key(const struct text *t, size_t from, size_t i, struct span *s);
 bool scan_card(const struct text *t, size_t from, size_t i, struct span *s, size_t *next);
 bool scan_assignment(const struct text *t, size_t from, size_t i, struct span *s);
 bool scan_at_sign(const struct text *t, size_t from, size_t i, size_t width, struct span *s);
@@ -53,6 +56,19 @@ static inline bool scan_is_alnum(uint8_t c)
 static inline bool scan_is_digit(uint8_t c)
 {
 	return c >= '0' && c <= '9';
+}
+
+/* Does a literal escape end at i, as \n or \u00e4 in text that was not decoded? */
+static inline bool scan_after_escape(const struct text *t, size_t from, size_t i)
+{
+	return (i - from >= 2 && t->p[i - 2] == '\\') ||
+	       (i - from >= 6 && t->p[i - 6] == '\\' && t->p[i - 5] == 'u');
+}
+
+/* Does a word begin at i? Nothing before `from` counts. */
+static inline bool scan_starts_word(const struct text *t, size_t from, size_t i)
+{
+	return i == from || !scan_is_alnum(t->p[i - 1]) || scan_after_escape(t, from, i);
 }
 
 #endif

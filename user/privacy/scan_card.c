@@ -63,11 +63,7 @@ static bool ends_card(const struct text *t, size_t i)
 
 static bool starts_card(const struct text *t, size_t from, size_t i)
 {
-	if (i == from)
-		return true;
-	if (t->p[i - 1] == '.') /* a fraction */
-		return false;
-	return !scan_is_alnum(t->p[i - 1]);
+	return scan_starts_word(t, from, i) && (i == from || t->p[i - 1] != '.'); /* a fraction */
 }
 
 /* i: first digit of a run. Groups of digits one blank or dash apart, as many as make a card. */

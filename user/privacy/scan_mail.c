@@ -71,7 +71,8 @@ static size_t local_start(const struct text *t, size_t from, size_t i)
 	size_t k = i;
 
 	while (k > from && i - k < LOCAL_MAX) {
-		if (is_local(t->p[k - 1]))
+		if (is_local(t->p[k - 1]) &&
+		    !(scan_after_escape(t, from, k) && strchr("nrt", t->p[k - 1])))
 			k--;
 		else if (k - from >= 2 && (t->p[k - 1] & 0xc0) == 0x80 && t->p[k - 2] >= 0xc3 &&
 			 t->p[k - 2] <= 0xdf)
