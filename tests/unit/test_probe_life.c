@@ -116,7 +116,7 @@ static uint64_t count_holes(const struct log *l, bool life)
 	uint64_t holes = 0;
 
 	for (unsigned cpu = 0; cpu < 64; cpu++)
-		for (uint64_t lane = 0; lane < 8; lane++) {
+		for (uint64_t lane = 0; lane < 64; lane++) {
 			uint64_t last = 0, low = UINT64_MAX, n = 0;
 
 			for (size_t i = 0; i < l->n; i++) {

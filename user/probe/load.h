@@ -61,7 +61,7 @@ int load_iterate(struct loaded *l, enum load_iter which, struct buf *out);
 /* Counts of all CPUs into c (cpus entries) and the number of 32-bit calls of targets. 0 or -errno.
  */
 int load_counts(const struct loaded *l, struct ev_cpu_counts *c, uint64_t *compat_calls);
-/* Runs of our programs that the kernel left out because one was running on that CPU already. */
+/* Upper bound of the runs that the kernel left out because one was under way on that CPU. */
 uint64_t load_missed_runs(const struct loaded *l);
 
 /* For doctor: each program by name, loaded and attached alone for a moment. */
