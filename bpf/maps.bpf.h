@@ -10,8 +10,7 @@
 
 #include "kernel.bpf.h"
 
-/* ---- settings (rodata: constants to the verifier) ---------------------------------------------
- */
+/* ---- settings (rodata: constants to the verifier) --------------------------- */
 extern const volatile __u32 copy_head; /* payload bytes copied of one call: the first … */
 extern const volatile __u32 copy_tail; /* … and the last; copy_head + copy_tail <= EV_COPY_MAX */
 extern const volatile __u32
@@ -19,14 +18,11 @@ extern const volatile __u32
 extern const volatile bool watch_exec; /* tell of the exec of any process */
 extern const volatile bool watch_listen; /* tell of listen(2) by any process */
 
-/* ---- variables that user space writes ----------------------------------------------------------
- */
+/* ---- variables that user space writes --------------------------------------- */
 extern __u32 reader_sleeps; /* set by the reader before it sleeps, cleared by whoever wakes it */
 extern __u32 iter_tgid; /* iterators: this process only; 0: all targets */
-extern __u32
-	iter_listeners; /* task_file iterator: listening sockets of every process, nothing else */
-extern __u32
-	iter_readings; /* task_file iterator: known streams, for their positions; else new ones */
+extern __u32 iter_listeners; /* task_file: listening sockets of every process, nothing else */
+extern __u32 iter_readings; /* task_file: known streams, for their positions; else new ones */
 
 /* The agent's own pid namespace and its level, found by the task iterator. */
 extern __u64 agent_pid_ns;
@@ -39,8 +35,7 @@ extern __u32 agent_pid_level;
 #define HINT_SLOTS 16384
 extern __u32 target_hint[HINT_SLOTS];
 
-/* ---- targets -----------------------------------------------------------------------------------
- */
+/* ---- targets ---------------------------------------------------------------- */
 struct target {
 	__u64 start; /* of the leader, CLOCK_BOOTTIME ns; 0: not yet looked up */
 };
@@ -51,8 +46,7 @@ struct {
 	__type(value, struct target);
 } targets __weak SEC(".maps");
 
-/* ---- rings -------------------------------------------------------------------------------------
- */
+/* ---- rings ------------------------------------------------------------------ */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -63,7 +57,7 @@ struct {
 	__uint(max_entries, 4096);
 } life_ring __weak SEC(".maps");
 
-/* ---- accounting ------------------------------------------------------------------------------ */
+/* ---- accounting ------------------------------------------------------------- */
 /*
  * Counts and sequence numbers, for each CPU one set per program that can be in the middle of its
  * work while another runs: then a plain increment is exact. (Atomic fetch-and-add is not there
@@ -120,8 +114,7 @@ extern const volatile __u32 n_cpus;
 extern __u32 call_told[TOLD_SLOTS]; /* by low bits of tid: whose exit the first copy works on */
 extern __u32 exec_told[TOLD_SLOTS / 16];
 
-/* ---- streams -----------------------------------------------------------------------------------
- */
+/* ---- streams ---------------------------------------------------------------- */
 enum stream_flag {
 	STREAM_ANNOUNCED = 1 << 0, /* EV_CONN is in the ring */
 	STREAM_ACCEPTED = 1 << 1,

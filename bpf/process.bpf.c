@@ -161,8 +161,8 @@ int BPF_PROG(on_exit_twin, struct task_struct *task)
 	return exit_told(task, 1);
 }
 
-/* ---- OOM: two shapes of one tracepoint; user space loads the one that the kernel's BTF shows
- * ------- */
+/* ---- OOM -------------------------------------------------------------------- */
+/* Two shapes of one tracepoint; user space loads the one that the kernel's BTF shows. */
 #define PAGE_KIB 4 /* of what the kernel counts; wrong by a factor on arm64 with 64 KiB pages */
 
 static __always_inline __u64 mm_rss(struct mm_struct *mm)
@@ -234,8 +234,7 @@ int BPF_PROG(on_oom_pid, int pid)
 	return 0;
 }
 
-/* ---- signals
- * -------------------------------------------------------------------------------------- */
+/* ---- signals ---------------------------------------------------------------- */
 #define SIG_BIT(n) (1ull << ((n)-1))
 /* Default action: ignore, stop or continue (signal(7)). */
 #define SIG_HARMLESS                                                                         \

@@ -7,8 +7,7 @@
 #include "sock.bpf.h"
 #include "submit.bpf.h"
 
-/* ---- arrival
- * -------------------------------------------------------------------------------------- */
+/* ---- arrival ---------------------------------------------------------------- */
 /* Written under the socket's lock. A stamp whose bytes were not read yet stays; newer ones wait. */
 static __always_inline void stamp_arrival(struct stream *s, const struct sock *sk)
 {
@@ -77,8 +76,7 @@ int BPF_PROG(on_data_ready_twin, const struct sock *sk)
 	return data_ready(sk);
 }
 
-/* ---- state
- * ---------------------------------------------------------------------------------------- */
+/* ---- state ------------------------------------------------------------------ */
 /* Closed at once while bytes could still flow, and no reset or timeout came in: the owner's doing.
  */
 static __always_inline bool own_abort(const struct sock *sk, __u32 old, __u32 new)

@@ -38,8 +38,7 @@ static const __u64 nr_bits[NR_LIMIT / 64] = {
 	NR_WORD(4), NR_WORD(5), NR_WORD(6), NR_WORD(7),
 };
 
-/* ---- transfers ----------------------------------------------------------------------------------
- */
+/* ---- transfers -------------------------------------------------------------- */
 static __always_inline void transfer_buf(struct work *w, __u8 dir, __u32 msg_flags)
 {
 	w->t.buf = w->arg[1];
@@ -142,8 +141,7 @@ static __always_inline int transfer_unseen(struct work *w, __s32 fd, __u8 dir)
 	return transfer_record(w->copy);
 }
 
-/* ---- endpoints
- * ------------------------------------------------------------------------------------ */
+/* ---- endpoints -------------------------------------------------------------- */
 static __always_inline int conn_made(struct work *w, __s32 fd, __u32 conn_flags)
 {
 	struct endpoint e;
@@ -275,8 +273,7 @@ static __always_inline int protocol_changed(struct work *w)
 	return 0;
 }
 
-/* ---- dispatch
- * ------------------------------------------------------------------------------------- */
+/* ---- dispatch --------------------------------------------------------------- */
 /* Calls that move bytes: is there a stream behind the descriptor, and is the result worth a record?
  */
 static __always_inline bool transfer_wanted(struct work *w, __u8 dir)
@@ -362,8 +359,7 @@ __noinline int call_dispatch(__u32 copy)
 	return 0;
 }
 
-/* ---- the programs
- * --------------------------------------------------------------------------------- */
+/* ---- the programs ----------------------------------------------------------- */
 static __noinline int compat_call(__u32 copy)
 {
 	struct series *cs = series_get(SERIES_CALL + (copy & 1));

@@ -41,7 +41,7 @@ enum { BPF_RB_AVAIL_DATA = 0, BPF_RB_PROD_POS = 3 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* ---- tasks ---------------------------------------------------------------------------------- */
+/* ---- tasks ------------------------------------------------------------------ */
 typedef struct {
 	int counter;
 } atomic_t;
@@ -143,7 +143,7 @@ struct kernel_siginfo {
 	int si_code;
 };
 
-/* ---- files, sockets ------------------------------------------------------------------------- */
+/* ---- files, sockets --------------------------------------------------------- */
 struct super_block {
 	unsigned long s_magic;
 };
@@ -224,7 +224,7 @@ struct unix_sock {
 	struct sock *peer;
 };
 
-/* ---- iterators ------------------------------------------------------------------------------ */
+/* ---- iterators -------------------------------------------------------------- */
 struct seq_file;
 struct bpf_iter_meta {
 	struct seq_file *seq;

@@ -19,8 +19,7 @@
 #define HEAD 16384u
 #define TAIL 4096u
 
-/* ---- records
- * ------------------------------------------------------------------------------------- */
+/* ---- records ---------------------------------------------------------------- */
 struct log {
 	uint8_t **rec;
 	size_t n, cap;
@@ -50,8 +49,7 @@ static void log_free(struct log *l)
 	memset(l, 0, sizeof(*l));
 }
 
-/* ---- fixture
- * ------------------------------------------------------------------------------------- */
+/* ---- fixture ---------------------------------------------------------------- */
 struct fixture {
 	struct worker_shared *s;
 	pid_t pid;
@@ -181,8 +179,7 @@ static int teardown(void **state)
 			skip(); \
 	} while (0)
 
-/* ---- reading the log
- * ------------------------------------------------------------------------------- */
+/* ---- reading the log -------------------------------------------------------- */
 static const void *next_of(const struct log *l, size_t *i, int type, uint64_t inode)
 {
 	for (; *i < l->n; ++*i) {
@@ -276,8 +273,7 @@ static uint64_t check_stream(const struct log *l, uint64_t inode, int dir, uint6
 	return pos - from;
 }
 
-/* ---- the peer: this process
- * ------------------------------------------------------------------------ */
+/* ---- the peer: this process ------------------------------------------------- */
 struct peer {
 	int fd;
 	uint64_t rx, tx;

@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,8 @@ enum worker_op {
 	OP_LINGER0,
 	OP_NONBLOCK,
 	OP_PIPE, /* -> fd (read end); write end is the next one */
+	OP_PIPE_FLOOD, /* fd: read end; write and read n bytes arg times, with a nap now and then */
+	OP_THREADS, /* fd: two threads write arg times n bytes each, without a lock */
 	OP_SLEEP, /* arg: ms */
 	OP_FORK, /* arg: exit code of the child, how 1: it execs `true`-like self -> its pid */
 	OP_DUP,
@@ -290,6 +293,41 @@ static int64_t worker_fork(struct worker_shared *s)
 	return pid;
 }
 
+static int64_t worker_flood(struct worker_shared *s)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < s->arg; i++) {
+		if (write(s->fd + 1, worker_buf, s->n) < 0 || read(s->fd, worker_buf, s->n) < 0)
+			return -errno;
+		if (i % 10 == 9)
+			nanosleep(&nap, NULL); /* as a server would now and then */
+	}
+	return 0;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct worker_shared *s = arg;
+
+	for (int i = 0; i < s->arg; i++)
+		if (send(s->fd, worker_buf, s->n, MSG_NOSIGNAL) != (ssize_t)s->n)
+			break;
+	return NULL;
+}
+
+static int64_t worker_threads(struct worker_shared *s)
+{
+	pthread_t t[2];
+
+	for (int i = 0; i < 2; i++)
+		if (pthread_create(&t[i], NULL, worker_thread, s))
+			return -EAGAIN;
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	return 0;
+}
+
 static int64_t worker_do(struct worker_shared *s)
 {
 	const struct linger l = { .l_onoff = 1, .l_linger = 0 };
@@ -322,6 +360,10 @@ static int64_t worker_do(struct worker_shared *s)
 			return -errno;
 		s->rx[two[0]] = s->tx[two[1]] = 0;
 		return two[0];
+	case OP_PIPE_FLOOD:
+		return worker_flood(s);
+	case OP_THREADS:
+		return worker_threads(s);
 	case OP_SLEEP:
 		nanosleep(&t, NULL);
 		return 0;

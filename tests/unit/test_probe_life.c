@@ -2,6 +2,7 @@
 /* test_probe_life.c - processes, targets and loss accounting of the probes on this kernel. */
 #include <sched.h>
 
+#include "probe/proc.h"
 #include "probe_live.h"
 
 /* Children are in before they run; exec, exit status and core-dumping signals are told. */
@@ -23,9 +24,11 @@ static void life_of_children(void **state)
 	drain(f);
 	probe_off(f);
 	while ((l = next_of(&f->log, &i, EV_FORK, 0))) {
+		if (l->h.tgid != child && l->h.tgid != execed)
+			continue; /* a sanitizer's */
 		assert_int_equal(l->ppid, f->target);
 		assert_true(l->h.start > l->ppid_start && l->ppid_start > 0);
-		found += l->h.tgid == child || l->h.tgid == execed;
+		found++;
 	}
 	assert_int_equal(found, 2);
 	l = first_of(&f->log, EV_EXEC, 0);
@@ -328,27 +331,122 @@ static void a_later_listener_becomes_a_target(void **state)
 	close(p.fd);
 }
 
+/* Told at its exec, not by a scan; found by name and by where it lies. */
+static void a_later_program_becomes_a_target(void **state)
+{
+	struct fixture *f = *state;
+	const char *comm = "exe", *exe = "*/test_probe_life*";
+	const struct ev_text *t;
+	pid_t pid;
+
+	NEEDS_PROBES();
+	for (int by_comm = 0; by_comm < 2; by_comm++) {
+		f->o.n_pids = 0;
+		f->o.comms = &comm;
+		f->o.n_comms = by_comm;
+		f->o.exes = &exe;
+		f->o.n_exes = !by_comm;
+		log_free(&f->log);
+		worker_stop(f);
+		probe_on(f);
+		assert_null(first_of(&f->log, EV_TARGET, 0));
+		pid = fork();
+		if (!pid) {
+			execl("/proc/self/exe", "later", "--sleep", "1", (char *)NULL);
+			_exit(1);
+		}
+		for (int i = 0; i < 50 && !first_of(&f->log, EV_TARGET, 0); i++)
+			probe_poll(f->p, 5, log_record, &f->log);
+		waitpid(pid, NULL, 0);
+		probe_off(f);
+		t = first_of(&f->log, EV_TARGET, 0);
+		assert_non_null(t);
+		assert_int_equal(t->h.tgid, pid);
+		assert_non_null(first_of(&f->log, EV_EXEC, 0));
+		assert_non_null(first_of(&f->log, EV_EXIT, 0));
+	}
+}
+
+/* The cgroup of this process, if it is not the root, which everybody is in. */
+static void targets_by_cgroup(void **state)
+{
+	struct fixture *f = *state;
+	const char *rule, *other = "/no/such/cgroup";
+	struct proc_cgroup own;
+
+	NEEDS_PROBES();
+	if (!proc_cgroup((uint32_t)getpid(), &own) || !strcmp(own.path, "/"))
+		skip();
+	rule = own.path;
+	f->o.n_pids = 0;
+	f->o.cgroups = &other;
+	f->o.n_cgroups = 1;
+	probe_on(f);
+	assert_null(first_of(&f->log, EV_TARGET, 0));
+	probe_off(f);
+	f->o.cgroups = &rule;
+	probe_on(f);
+	for (size_t i = 0, seen = 0;; seen++) {
+		const struct ev_text *t = next_of(&f->log, &i, EV_TARGET, 0);
+
+		if (!t)
+			fail_msg("the worker is not among %zu targets of %s", seen, rule);
+		if (t->h.tgid == f->target)
+			break;
+	}
+	probe_off(f);
+}
+
+/* A reader that sleeps for long is woken before the ring is full. */
+static void a_filling_ring_wakes_its_reader(void **state)
+{
+	struct fixture *f = *state;
+	struct timespec a, b;
+	uint64_t got = 0;
+	int fd;
+
+	NEEDS_PROBES();
+	f->o.ring_bytes = 1 << 20;
+	probe_on(f);
+	fd = (int)act(f, OP_PIPE, 0, 0, 0, 0);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	f->s->arg = 400;
+	ask(f, OP_PIPE_FLOOD, fd, 0, 16000, 400); /* both ends, 400 times: 12 times the ring */
+	while (f->s->op != OP_NONE)
+		assert_int_equal(probe_poll(f->p, 2000, log_record, &f->log), 0);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	assert_true(b.tv_sec - a.tv_sec < 10);
+	probe_off(f);
+	for (size_t i = 0; next_of(&f->log, &i, EV_DATA, 0);)
+		got++;
+	assert_true(got > 700);
+}
+
 static void a_command_is_watched_from_its_start(void **state)
 {
 	struct fixture *f = *state;
 	char *cmd[] = { "/proc/self/exe", "--exit", "7", NULL };
 	char *wrong[] = { "/no/such/program", NULL };
+	const struct ev_text *target;
 	const struct ev_life *l;
 	struct err e = { 0 };
 	int status = 0;
+	size_t i = 0;
 
 	NEEDS_PROBES();
 	f->o.n_pids = 0;
 	f->o.cmd = cmd;
 	probe_on(f);
-	for (int i = 0; i < 1000 && !probe_finished(f->p); i++)
+	for (int n = 0; n < 1000 && !probe_finished(f->p); n++)
 		probe_poll(f->p, 5, log_record, &f->log);
 	assert_true(probe_cmd_status(f->p, &status));
 	assert_int_equal(WEXITSTATUS(status), 7);
 	probe_off(f);
 	assert_non_null(first_of(&f->log, EV_TARGET, 0));
 	assert_non_null(first_of(&f->log, EV_EXEC, 0));
-	l = first_of(&f->log, EV_EXIT, 0);
+	target = first_of(&f->log, EV_TARGET, 0);
+	while ((l = next_of(&f->log, &i, EV_EXIT, 0)) && l->h.tgid != target->h.tgid)
+		;
 	assert_non_null(l);
 	assert_int_equal(l->exit_code, 7 << 8);
 
@@ -379,6 +477,9 @@ int main(int argc, char **argv)
 		LIVE(losses_are_counted),
 		LIVE(targets_by_rule),
 		LIVE(a_later_listener_becomes_a_target),
+		LIVE(a_later_program_becomes_a_target),
+		LIVE(targets_by_cgroup),
+		LIVE(a_filling_ring_wakes_its_reader),
 		LIVE(a_command_is_watched_from_its_start),
 		LIVE(a_process_that_is_not_there),
 	};
@@ -386,6 +487,8 @@ int main(int argc, char **argv)
 	/* Run as a command or an exec'd child of these tests. */
 	if (argc == 3 && !strcmp(argv[1], "--exit"))
 		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--sleep"))
+		return (int)sleep((unsigned)atoi(argv[2]));
 	live_check();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

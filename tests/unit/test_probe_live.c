@@ -409,6 +409,60 @@ static void a_peer_that_does_not_read(void **state)
 	close(p.fd);
 }
 
+/*
+ * Two threads, one socket, no lock: every byte is accounted for, and a record that cannot know its
+ * own place says so.
+ */
+static void two_threads_on_one_socket(void **state)
+{
+	enum { TIMES = 3000, BYTES = 100 };
+	struct fixture *f = *state;
+	const struct ev_data *d;
+	const struct ev_state *st;
+	uint64_t inode, sum = 0;
+	uint32_t base, top = 0;
+	static uint8_t sink[65536];
+	size_t i = 0, records = 0;
+	struct peer p;
+	int ls, fd;
+
+	NEEDS_PROBES();
+	probe_on(f);
+	ls = (int)act(f, OP_LISTEN, 0, 0, 0, AF_INET);
+	p = peer_connect(AF_INET, f->s->arg);
+	fd = (int)act(f, OP_ACCEPT, ls, 0, 0, 0);
+	inode = inode_of(f->pid, fd);
+	ask(f, OP_THREADS, fd, 0, BYTES, TIMES);
+	for (uint64_t n = 0; n < 2 * TIMES * BYTES;) {
+		const ssize_t r = recv(p.fd, sink, sizeof(sink), 0);
+
+		assert_true(r > 0);
+		n += (uint64_t)r;
+		drain(f);
+	}
+	answer(f);
+	act(f, OP_CLOSE, fd, 0, 0, 0);
+	close(p.fd);
+	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+	probe_off(f);
+	base = ((const struct ev_conn *)first_of(&f->log, EV_CONN, inode))->tx_seq32;
+	while ((d = next_of(&f->log, &i, EV_DATA, inode))) {
+		const uint32_t end = d->seq32 - base;
+
+		records++;
+		sum += (uint64_t)d->ret;
+		if (!(d->h.flags & EV_F_UNORDERED))
+			assert_true(end >= top + BYTES); /* a gap at most, never bytes twice */
+		if (end > top)
+			top = end;
+	}
+	assert_int_equal(records, 2 * TIMES);
+	assert_int_equal(sum, 2 * TIMES * BYTES);
+	assert_int_equal(top, 2 * TIMES * BYTES);
+	st = first_of(&f->log, EV_STATE, inode);
+	assert_int_equal(st->tx_pos, 2 * TIMES * BYTES);
+}
+
 /* SIGKILL inside a blocked send: the bytes, who sent the signal, the death, the closing, in order.
  */
 static void death_inside_a_send(void **state)
@@ -473,6 +527,7 @@ int main(int argc, char **argv)
 		LIVE(unix_sockets_and_pipes),
 		LIVE(the_end_of_a_connection_is_told),
 		LIVE(a_peer_that_does_not_read),
+		LIVE(two_threads_on_one_socket),
 		LIVE(death_inside_a_send),
 	};
 

@@ -105,8 +105,11 @@ static void hand_on(struct drain *d, uint64_t pos, drain_fn fn, void *ctx)
 	size_t n = 0;
 
 	while (n < d->n_wait && d->wait[n].data_pos <= pos) {
-		fn(ctx, d->wait[n].rec, d->wait[n].n);
-		free(d->wait[n++].rec);
+		void *rec = d->wait[n].rec;
+
+		d->wait[n].rec = NULL;
+		fn(ctx, rec, d->wait[n++].n);
+		free(rec);
 	}
 	if (!n)
 		return;

@@ -131,8 +131,7 @@ void probe_meta(const struct probe *p, struct capture_meta *m)
 	*m = p->meta;
 }
 
-/* ---- records
- * ------------------------------------------------------------------------------------- */
+/* ---- records ---------------------------------------------------------------- */
 /* From the rings: bookkeeping around the hand-over of each record. */
 static void on_record(void *ctx, const void *raw, size_t n)
 {

@@ -80,8 +80,7 @@ static struct member *member_of(struct targets *t, const struct ev_life *l,
 	return m;
 }
 
-/* ---- telling
- * ------------------------------------------------------------------------------------- */
+/* ---- telling ---------------------------------------------------------------- */
 static void schedule(struct targets *t, struct member *m, uint64_t due)
 {
 	m->snapshot_due = due;
@@ -138,8 +137,7 @@ int targets_readings(struct targets *t, struct buf *out)
 	return err;
 }
 
-/* ---- scanning
- * ------------------------------------------------------------------------------------ */
+/* ---- scanning --------------------------------------------------------------- */
 static const size_t task_size = sizeof(struct ev_life) + sizeof(struct ev_life_extra);
 
 static const struct ev_life *task_at(const struct targets *t, size_t i,
@@ -345,8 +343,7 @@ int targets_adopt(struct targets *t, uint32_t view, const char *why)
 	return err ? err : -ESRCH;
 }
 
-/* ---- records from the ring
- * ------------------------------------------------------------------------- */
+/* ---- records from the ring -------------------------------------------------- */
 /* A process that is no target did something that may make it one. */
 static bool consider(struct targets *t, struct member *m)
 {
