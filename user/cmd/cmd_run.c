@@ -9,8 +9,7 @@
 #include "cmd/pipeline.h"
 #include "probe/probe.h"
 
-#define POLL_MS 5 /* timed drain: a wake-up per record costs more than the record (README, bpf/) \
-		   */
+#define POLL_MS 5 /* timed drain: a wake-up per record costs more than the record */
 
 /* Where raw events go: the pipeline, a capture, or both. */
 struct feed {

@@ -372,6 +372,7 @@ static struct pipeline *new_rooms(const struct options *o, const struct capture_
 	p->redactor = redactor_new(o->payload, (const char *const *)o->redact.v, o->redact.n, e);
 	if (!p->redactor)
 		goto fail;
+	redactor_set_hash_key(p->redactor, m->boot_id, strlen(m->boot_id));
 	if (o->baseline) {
 		p->baseline = profile_load(o->baseline, e);
 		if (!p->baseline)
