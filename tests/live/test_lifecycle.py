@@ -5,18 +5,15 @@ import signal
 import subprocess
 import time
 
-from harness import (Client, Failed, Monitor, SERVERS, PYTHON, answers, end, need, of_type, reconcile,
+from harness import (Client, Monitor, SERVERS, PYTHON, answers, end, need, of_type, reconcile,
                      run_load, server_exchanges)
 
 
-def await_file(path, seconds=5):
+def until(condition, seconds=5):
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if os.path.exists(path) and os.path.getsize(path):
-            with open(path) as f:
-                return f.read()
+    while not condition():
+        need(time.monotonic() < deadline, "waited in vain")
         time.sleep(0.01)
-    raise Failed(f"{path} did not come")
 
 
 def test_gunicorn_worker_killed(context):
@@ -33,7 +30,9 @@ def test_gunicorn_worker_killed(context):
     c = Client(address)
     victim = c.truth("GET", "victim", f"pause=5000&pidfile={pid_file}", outcome="unfinished", bounds="none")
     c.send(victim)
-    pid = int(await_file(pid_file))
+    until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file))
+    with open(pid_file) as f:
+        pid = int(f.read())
     os.kill(pid, signal.SIGKILL)
     need(not c.receive(victim), "the killed worker answered")
     c.close()
@@ -70,6 +69,8 @@ def test_targets_started_later(context):
             time.sleep(0.3)
             truths += run_load(context, ("127.0.0.1", port), 200, 4, name=life)[0]
             end(server)
+            # Its workers die a little later, and hold the ports until then.
+            until(lambda: not answers(("127.0.0.1", port)) and not answers(("127.0.0.1", port + 1)))
         reconcile(monitor.stop(), truths)
 
 
@@ -87,10 +88,8 @@ def test_command(context):
     port = context.port()
     monitor = context.monitor("--", PYTHON, "-m", "uvicorn", "--app-dir", SERVERS, "asgi_app:app", "--port",
                               str(port), "--log-level", "critical")
-    address, deadline = ("127.0.0.1", port), time.monotonic() + 15
-    while not answers(address):
-        need(time.monotonic() < deadline, "CMD does not answer")
-        time.sleep(0.05)
+    address = ("127.0.0.1", port)
+    until(lambda: answers(address), 15)
     truths, _ = run_load(context, address, 100, 4)
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(monitor.process.pid)], stdout=subprocess.PIPE,
                               text=True).stdout.split()
