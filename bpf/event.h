@@ -76,11 +76,11 @@ enum ev_flag {
 	EV_F_WAIT_TICKS = 1 << 12, /* ev_data.wait is in kernel ticks, not nanoseconds */
 	EV_F_COUNTED = 1 << 13, /* seq32/pos are a counter of our own, not the socket's sequence */
 	EV_F_COMPAT = 1 << 14, /* reserved: 32-bit task */
-	/* EV_STATE to TCP_CLOSE: sk_err was 0, so no reset or timeout came in: the owner aborted it itself
-	 * (close with unread data, SO_LINGER 0) */
+	/* EV_STATE to TCP_CLOSE: sk_err was 0, so no reset or timeout came in: the owner aborted it
+	 * itself (close with unread data, SO_LINGER 0) */
 	EV_F_OWN_ABORT = 1 << 15,
-	/* EV_CONN: the positions of a known stream, read at the end of a run: what no record told of by
-	 * then is missing. Stands after all records of the stream. */
+	/* EV_CONN: the positions of a known stream, read at the end of a run: what no record told
+	 * of by then is missing. Stands after all records of the stream. */
 	EV_F_READING = 1 << 16,
 };
 
@@ -97,9 +97,9 @@ struct ev_hdr {
 	__ev_u32 flags; /* enum ev_flag */
 	__ev_u32 cpu;
 	/*
-	 * Per CPU, ring and series; advances also when the reserve fails: a hole is a loss. The top byte
-	 * names the series: each program, and each depth of those that can nest, counts by itself, so
-	 * that no count can be interrupted. 0: made by user space or an iterator.
+	 * Per CPU, ring and series; advances also when the reserve fails: a hole is a loss. The top
+	 * byte names the series: each program, and each depth of those that can nest, counts by
+	 * itself, so that no count can be interrupted. 0: made by user space or an iterator.
 	 */
 	__ev_u64 cpu_seq;
 	__ev_u64 ts; /* CLOCK_MONOTONIC ns, end of the call */
@@ -107,9 +107,10 @@ struct ev_hdr {
 	__ev_u32 tid;
 	__ev_u64 start; /* start of the thread group's leader: CLOCK_BOOTTIME ns */
 	/*
-	 * Life ring only: the data ring's producer position (bpf_ringbuf_query BPF_RB_PROD_POS) when this
-	 * happened. The drain applies the record when it has consumed the data ring up to there: what a
-	 * process did stands before its exit, the closes that its death does stand after it. 0 elsewhere.
+	 * Life ring only: the data ring's producer position (bpf_ringbuf_query BPF_RB_PROD_POS)
+	 * when this happened. The drain applies the record when it has consumed the data ring up to
+	 * there: what a process did stands before its exit, the closes that its death does stand
+	 * after it. 0 elsewhere.
 	 */
 	__ev_u64 data_pos;
 };
@@ -117,11 +118,13 @@ struct ev_hdr {
 struct ev_data {
 	struct ev_hdr h;
 	__ev_u64 ts_enter; /* start of the call, 0: unknown */
-	__ev_u64 ts_sent; /* TCP writes: when the stack last transmitted on this socket (ns), 0: unknown */
+	__ev_u64 ts_sent; /* TCP writes: when the stack last transmitted on this socket (ns), 0:
+			     unknown */
 	__ev_u64 inode; /* identity of the socket or pipe */
 	__ev_u64 sk; /* struct sock address: joins to EV_STATE, to nothing else */
 	__ev_s64 ret; /* result of the call: bytes moved, 0, or -errno */
-	__ev_u64 wait; /* reads: how long the first byte had lain readable (ns, or ticks by flag); ~0: unknown */
+	__ev_u64 wait; /* reads: how long the first byte had lain readable (ns, or ticks by flag);
+			  ~0: unknown */
 	__ev_u32 seq32; /* stream position after the call, modulo 2^32 */
 	__ev_u32 head_len; /* payload bytes that follow: the first of the call */
 	__ev_u32 tail_len; /* then the last of the call; what is missing between is a planned gap */
@@ -140,7 +143,8 @@ struct ev_conn {
 	__ev_u64 sk;
 	__ev_u64 rx_pos; /* bytes read from it before this record */
 	__ev_u64 tx_pos; /* bytes written to it before this record */
-	__ev_u32 rx_seq32; /* position counters that belong to rx_pos and tx_pos, as in ev_data.seq32 */
+	__ev_u32 rx_seq32; /* position counters that belong to rx_pos and tx_pos, as in
+			      ev_data.seq32 */
 	__ev_u32 tx_seq32;
 	__ev_u32 netns; /* inode of the network namespace */
 	__ev_s32 fd;
@@ -153,12 +157,14 @@ struct ev_conn {
 	__ev_u32 pad;
 	__ev_u8 local[16]; /* IPv4 in the first four bytes */
 	__ev_u8 peer[16];
-	char path[108]; /* unix: bound path of this end or of the peer's; abstract begins with '@' */
+	char path[108]; /* unix: bound path of this end or of the peer's; abstract begins with '@'
+			 */
 	__ev_u32 pad2;
 };
 
 struct ev_state {
-	struct ev_hdr h; /* tgid: the target whose close, shutdown or death it was; 0: peer or timer */
+	struct ev_hdr
+		h; /* tgid: the target whose close, shutdown or death it was; 0: peer or timer */
 	__ev_u64 inode; /* 0: unknown */
 	__ev_u64 sk;
 	__ev_u16 old_state;
@@ -196,7 +202,8 @@ struct ev_life {
  */
 struct ev_life_extra {
 	__ev_u64 jiffies;
-	__ev_u32 view_pid; /* number in the agent's pid namespace: its name in /proc; 0: not visible */
+	__ev_u32 view_pid; /* number in the agent's pid namespace: its name in /proc; 0: not visible
+			    */
 	char nodename[EV_NODENAME_LEN]; /* of its UTS namespace */
 };
 
@@ -215,7 +222,8 @@ struct ev_clock {
 	__ev_u64 boottime; /* CLOCK_BOOTTIME ns */
 };
 
-/* A record that carries UTF-8 text, as a rule a JSON object; the README of user/capture lists keys. */
+/* A record that carries UTF-8 text, as a rule a JSON object; the README of user/capture lists keys.
+ */
 struct ev_text {
 	struct ev_hdr h; /* tgid, start: the process it is about, 0: the host */
 	__ev_u32 text_len;
@@ -236,12 +244,7 @@ enum ev_count_kind {
 	EV_COUNT_LIFE,
 	EV_COUNT_KINDS
 };
-enum ev_lost_why {
-	EV_LOST_RING_FULL,
-	EV_LOST_TABLE_FULL,
-	EV_LOST_COPY_FAULT,
-	EV_LOST_WHYS
-};
+enum ev_lost_why { EV_LOST_RING_FULL, EV_LOST_TABLE_FULL, EV_LOST_COPY_FAULT, EV_LOST_WHYS };
 struct ev_count {
 	__ev_u64 seen;
 	__ev_u64 submitted;
