@@ -15,7 +15,7 @@ enum state {
 	ST_KEY, /* after ',' in an object */
 	ST_COLON, /* after a key */
 	ST_AFTER, /* after a value inside an object or array: ',' or the end */
-	ST_DONE,
+	ST_DONE, /* from here on: over */
 	ST_CUT,
 	ST_BAD,
 };
@@ -61,9 +61,9 @@ static enum json_type end_bad(struct json_reader *r, size_t off)
 	return JSON_BAD;
 }
 
-static inline size_t skip_space(const struct json_reader *r, size_t i)
+static size_t skip_more_space(const struct json_reader *r, size_t i)
 {
-	/* Most documents have none or one; indented ones have runs of blanks. */
+	/* Indented documents have runs of blanks. */
 	while (i < r->len && (unsigned char)r->buf[i] <= ' ') {
 		char c = r->buf[i];
 
@@ -76,28 +76,44 @@ static inline size_t skip_space(const struct json_reader *r, size_t i)
 	return i;
 }
 
+static inline size_t skip_space(const struct json_reader *r, size_t i)
+{
+	/* Most documents have none or one. */
+	return i < r->len && (unsigned char)r->buf[i] > ' ' ? i : skip_more_space(r, i);
+}
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t words2 __attribute__((vector_size(16)));
+
+/* Where the first quote or backslash of the 16 bytes at p is; 16: nowhere. */
+static inline size_t quote_in_16(const char *p)
+{
+	bytes16 v;
+	words2 m;
+
+	memcpy(&v, p, sizeof(v));
+	m = (words2)((v == '"') | (v == '\\'));
+	if (m[0])
+		return first_byte(m[0]);
+	return m[1] ? 8 + first_byte(m[1]) : 16;
+}
+
 /* i: after the opening quote. The offset of the closing quote, or len if there is none. */
 static inline size_t string_end(const struct json_reader *r, size_t i, bool *escaped)
 {
 	const char *b = r->buf;
-	size_t len = r->len;
+	size_t len = r->len, at;
 
 	for (;;) {
-		while (i + 8 <= len) {
-			uint64_t v = load64(b + i);
-			uint64_t m = ZERO_BYTES(v ^ ONES * '"') | ZERO_BYTES(v ^ ONES * '\\');
-
-			if (m) {
-				i += first_byte(m);
-				goto hit;
-			}
-			i += 8;
-		}
-		while (i < len && b[i] != '"' && b[i] != '\\')
-			i++;
+		for (at = 16; i + 16 <= len && (at = quote_in_16(b + i)) == 16; i += 16)
+			;
+		if (at < 16)
+			i += at;
+		else
+			while (i < len && b[i] != '"' && b[i] != '\\')
+				i++;
 		if (i >= len)
 			return len;
-	hit:
 		if (b[i] == '"')
 			return i;
 		*escaped = true;
@@ -161,7 +177,8 @@ static enum json_type word(struct json_reader *r, struct json_token *t, const ch
 	return t->type = type;
 }
 
-static enum json_type number(struct json_reader *r, struct json_token *t)
+/* Apart from json_next, which would have to save its registers for it. */
+__attribute__((noinline)) static enum json_type number(struct json_reader *r, struct json_token *t)
 {
 	const char *b = r->buf;
 	size_t start = r->off, i = start, len = r->len, from, digits;
@@ -264,9 +281,9 @@ static enum json_type string(struct json_reader *r, struct json_token *t, bool k
 	return t->type = key ? JSON_KEY : JSON_STR;
 }
 
-static enum json_type value(struct json_reader *r, struct json_token *t)
+static inline enum json_type value(struct json_reader *r, struct json_token *t, char c)
 {
-	switch (r->buf[r->off]) {
+	switch (c) {
 	case '{':
 		return open_nested(r, t, true);
 	case '[':
@@ -288,55 +305,60 @@ static enum json_type value(struct json_reader *r, struct json_token *t)
 	}
 }
 
+static enum json_type over(struct json_reader *r)
+{
+	switch (r->state) {
+	case ST_DONE:
+		r->off = skip_space(r, r->off);
+		return JSON_DONE;
+	case ST_CUT:
+		return JSON_CUT;
+	default:
+		return JSON_BAD;
+	}
+}
+
+/* To the next byte that is no space; false at the end of the input. */
+static inline bool reach(struct json_reader *r, size_t i, char *c)
+{
+	i = skip_space(r, i);
+	if (i >= r->len) {
+		end_cut(r, r->len);
+		return false;
+	}
+	r->off = i;
+	*c = r->buf[i];
+	return true;
+}
+
 enum json_type json_next(struct json_reader *r, struct json_token *t)
 {
+	int state = r->state;
 	char c;
 
-	for (;;) {
-		switch (r->state) {
-		case ST_DONE:
-			r->off = skip_space(r, r->off);
-			return t->type = JSON_DONE;
-		case ST_CUT:
+	if (state >= ST_DONE)
+		return t->type = over(r);
+	if (!reach(r, r->off, &c))
+		return t->type = JSON_CUT;
+	/* What separates it from the token before. */
+	if (state == ST_AFTER || state == ST_COLON) {
+		const bool obj = top_is_obj(r);
+
+		if (state == ST_AFTER && c == (obj ? '}' : ']'))
+			return t->type = close_nested(r, obj);
+		if (c != (state == ST_AFTER ? ',' : ':'))
+			return t->type = end_bad(r, r->off);
+		r->state = state = state == ST_AFTER && obj ? ST_KEY : ST_VALUE;
+		if (!reach(r, r->off + 1, &c))
 			return t->type = JSON_CUT;
-		case ST_BAD:
-			return t->type = JSON_BAD;
-		default:
-			break;
-		}
-		r->off = skip_space(r, r->off);
-		if (r->off >= r->len)
-			return t->type = end_cut(r, r->len);
-		c = r->buf[r->off];
-		switch (r->state) {
-		case ST_FIRST_ELEMENT:
-			if (c == ']')
-				return t->type = close_nested(r, false);
-			/* fall through */
-		case ST_VALUE:
-			return t->type = value(r, t);
-		case ST_FIRST_KEY:
-			if (c == '}')
-				return t->type = close_nested(r, true);
-			/* fall through */
-		case ST_KEY:
-			return t->type = c == '"' ? string(r, t, true) : end_bad(r, r->off);
-		case ST_COLON:
-			if (c != ':')
-				return t->type = end_bad(r, r->off);
-			r->off++;
-			r->state = ST_VALUE;
-			break;
-		default: /* ST_AFTER */
-			if (c == (top_is_obj(r) ? '}' : ']'))
-				return t->type = close_nested(r, c == '}');
-			if (c != ',')
-				return t->type = end_bad(r, r->off);
-			r->off++;
-			r->state = top_is_obj(r) ? ST_KEY : ST_VALUE;
-			break;
-		}
 	}
+	if (state == ST_FIRST_ELEMENT && c == ']')
+		return t->type = close_nested(r, false);
+	if (state == ST_FIRST_KEY && c == '}')
+		return t->type = close_nested(r, true);
+	if (state == ST_KEY || state == ST_FIRST_KEY)
+		return t->type = c == '"' ? string(r, t, true) : end_bad(r, r->off);
+	return t->type = value(r, t, c);
 }
 
 /*

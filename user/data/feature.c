@@ -31,19 +31,20 @@ struct walk {
 	struct level level[JSON_MAX_DEPTH];
 };
 
+#define IS(p, n, lit) ((n) == sizeof(lit) - 1 && !memcmp(p, lit, sizeof(lit) - 1))
+
 /* Keys of responses whose plain arrays hold one value for each instance that was sent. */
 static bool is_output_key(const char *p, size_t n)
 {
-	static const char *const key[] = { "predictions", "prediction", "outputs",
-					   "output",      "scores",     "labels",
-					   "classes",     "results",    "result" };
-
-	if (n < 5 || n > 11)
-		return false;
-	for (size_t i = 0; i < sizeof(key) / sizeof(key[0]); i++)
-		if (n == strlen(key[i]) && !memcmp(p, key[i], n))
-			return true;
-	return false;
+	switch (n) {
+	case 6:
+		return IS(p, n, "output") || IS(p, n, "scores") || IS(p, n, "labels") ||
+		       IS(p, n, "result");
+	case 7:
+		return IS(p, n, "outputs") || IS(p, n, "classes") || IS(p, n, "results");
+	default:
+		return IS(p, n, "predictions") || IS(p, n, "prediction");
+	}
 }
 
 static bool append(struct walk *w, const char *p, size_t n)
