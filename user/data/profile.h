@@ -36,8 +36,8 @@ struct profile_feature {
 	uint64_t n; /* values that were not missing */
 	uint64_t missing; /* rows without one */
 	/*
-	 * Numeric. The edges are order statistics of the pool: every stride-th value, or a random
-	 * subset of those where there were more than PROFILE_MAX_VALUES.
+	 * Numeric. The edges are order statistics of the pool: every stride-th value on average, or
+	 * as many of a random subset where there were more than PROFILE_MAX_VALUES.
 	 */
 	unsigned n_edges;
 	double edge[PROFILE_MAX_EDGES]; /* rising, may hold infinities, never NaN or -0 */
@@ -47,7 +47,7 @@ struct profile_feature {
 	double below,
 		above; /* mean of (e1 - x)+ and of (x - em)+ over the finite values of the pool */
 	double tau; /* integrated autocorrelation time of the ranks, in values */
-	unsigned stride; /* every stride-th value counts as independent of the others */
+	unsigned stride; /* values that many apart on average count as independent */
 	/* categorical */
 	unsigned n_categories;
 	struct profile_category *category; /* most frequent first */
@@ -76,7 +76,10 @@ struct profile_builder *profile_builder_new(uint64_t seed, uint64_t max_values);
  */
 void profile_builder_budget(struct profile_builder *b, struct budget *mem);
 void profile_builder_free(struct profile_builder *b); /* NULL allowed */
-/* Values of one row or exchange: begin, any number of adds, end. */
+/*
+ * Values of one row or exchange: begin, any number of adds, end. Of several values of one feature
+ * one counts, chosen at random (a list of values in one row is no independent evidence).
+ */
 void profile_row_begin(struct profile_builder *b);
 void profile_row_add(struct profile_builder *b, const struct feature_value *v);
 void profile_row_end(struct profile_builder *b);
@@ -106,8 +109,21 @@ int profile_index(const struct profile *p, const char *name, size_t n);
 
 /* The symbol of x among m edges: 2k between edges, 2k+1 on edge k. x is not NaN. */
 unsigned profile_symbol(const double *edge, unsigned m, double x);
-/* Integrated autocorrelation time of n values in order by Sokal's window on their ranks; 1 when
- * constant or too few. -1 when memory is out. */
+/*
+ * Integrated autocorrelation time: 1 + 2 sum of max(0, rho_k) up to the first lag k >= 5 tau (Sokal
+ * 1997). cut: what it was where the plain sum fell to 0, a sign of a period; 0 if it never did.
+ */
+struct tau {
+	double tau, sum, cut;
+};
+#define TAU_START ((struct tau){ 1, 1, 0 })
+/* The autocorrelation at lag k, lags in order from 1. False when no more of them count. */
+bool profile_tau_add(struct tau *t, unsigned k, double rho);
+/*
+ * Of n values in order, by their ranks; 1 when constant or too few. Where they are the same rows
+ * again and again it counts up to the cut: a cycle comes back for ever, and that is no persistence.
+ * -1 when memory is out.
+ */
 double profile_tau(const double *x, size_t n);
 /* Stride for a reference of n values with that tau. */
 unsigned profile_stride(double tau, uint64_t n);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/table.h"
+#include "data/draw.h"
 
 #define FIRST_VALUES 64
 #define RARE_ROWS 32 /* a name seen once and not in so many rows since gives way to a new one */
@@ -18,8 +19,15 @@
 struct column {
 	char name[FEATURE_MAX_NAME + 1];
 	size_t name_len;
-	uint64_t random; /* state of the reservoir's generator */
+	uint64_t key; /* of its random choices */
 	uint64_t last_row, rows; /* rows: with at least one value */
+	/* the row that is being read: how many values so far, and the one of them that will count
+	 */
+	uint32_t in_row;
+	bool is_number;
+	double number;
+	char text[FEATURE_MAX_STR];
+	size_t text_len;
 	/* numbers */
 	double *value; /* in order of arrival until the reservoir starts */
 	uint32_t *at; /* which value of the feature it was, modulo 2^32 */
@@ -43,6 +51,9 @@ struct profile_builder {
 	struct strtab by_name;
 	struct budget *mem; /* NULL: no limit */
 	unsigned next; /* rows have their features in the same order: the likely next one */
+	struct column
+		*in_row[PROFILE_MAX_FEATURES]; /* with a value in the row that is being read */
+	unsigned n_in_row;
 };
 
 struct profile_builder *profile_builder_new(uint64_t seed, uint64_t max_values)
@@ -100,16 +111,6 @@ uint64_t profile_rows(const struct profile_builder *b)
 	return b->rows;
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
 /*
  * A slot for one more column. Documents whose keys are data (ids, user names) would else take all
  * of them before the features come.
@@ -151,7 +152,7 @@ static struct column *column_new(struct profile_builder *b, const char *name, si
 	}
 	memcpy(c->name, name, n);
 	c->name_len = n;
-	c->random = hash_keyed(key, name, n);
+	c->key = hash_keyed(key, name, n);
 	strtab_init(&c->seen, PROFILE_MAX_DISTINCT);
 	return c;
 full:
@@ -242,7 +243,7 @@ static void add_number(struct profile_builder *b, struct column *c, double x)
 		c->tau = profile_tau(c->value, c->kept);
 	}
 	/* Vitter 1985, algorithm R. The bias of the modulus is below 2^-40. */
-	slot = next_random(&c->random) % c->n;
+	slot = draw_u64(c->key, c->n) % c->n;
 	if (slot < c->kept) {
 		c->value[slot] = x;
 		c->at[slot] = (uint32_t)(c->n - 1);
@@ -262,29 +263,50 @@ static void add_string(struct profile_builder *b, struct column *c, const char *
 void profile_row_begin(struct profile_builder *b)
 {
 	b->next = 0;
+	b->n_in_row = 0;
+}
+
+static void take(struct column *c, const struct feature_value *v)
+{
+	c->is_number = v->kind == FEATURE_NUMERIC;
+	if (c->is_number) {
+		c->number = v->num;
+	} else {
+		memcpy(c->text, v->str, v->str_len);
+		c->text_len = v->str_len;
+	}
 }
 
 void profile_row_add(struct profile_builder *b, const struct feature_value *v)
 {
 	struct column *c;
 
-	if (v->kind == FEATURE_MISSING || (v->kind == FEATURE_NUMERIC && isnan(v->num)))
+	if (v->kind == FEATURE_MISSING || (v->kind == FEATURE_NUMERIC && isnan(v->num)) ||
+	    (v->kind == FEATURE_CATEGORICAL && v->str_len > FEATURE_MAX_STR))
 		return;
 	c = column_of(b, v->name, v->name_len);
 	if (!c)
 		return;
 	if (c->last_row != b->rows + 1) {
 		c->last_row = b->rows + 1;
-		c->rows++;
+		c->in_row = 0;
+		b->in_row[b->n_in_row++] = c;
 	}
-	if (v->kind == FEATURE_NUMERIC)
-		add_number(b, c, v->num);
-	else if (v->str_len <= FEATURE_MAX_STR)
-		add_string(b, c, v->str, v->str_len);
+	if (draw_instead(c->key, b->rows, ++c->in_row))
+		take(c, v);
 }
 
 void profile_row_end(struct profile_builder *b)
 {
+	for (unsigned i = 0; i < b->n_in_row; i++) {
+		struct column *c = b->in_row[i];
+
+		c->rows++;
+		if (c->is_number)
+			add_number(b, c, c->number);
+		else
+			add_string(b, c, c->text, c->text_len);
+	}
 	b->rows++;
 }
 
@@ -308,17 +330,25 @@ static int by_count(const void *pa, const void *pb)
 	return memcmp(a->value, b->value, sizeof(a->value));
 }
 
-/* Edges at the order statistics k/64 of n sorted values, then the exact counts of all n. */
-static void edges_and_counts(struct profile_feature *f, const double *x, size_t n)
+/*
+ * Edges at the order statistics k/64 of all values: ranks are exact for any edges, and those of a
+ * thin pool would say little.
+ */
+static void make_edges(struct profile_feature *f, double *x, size_t n)
 {
-	size_t finite = 0;
-
+	qsort(x, n, sizeof(*x), by_number);
 	for (unsigned k = 1; k < PROFILE_BINS; k++) {
 		const double e = x[k * n / PROFILE_BINS];
 
 		if (!f->n_edges || e > f->edge[f->n_edges - 1])
 			f->edge[f->n_edges++] = e;
 	}
+}
+
+static void count_pool(struct profile_feature *f, const double *x, size_t n)
+{
+	size_t finite = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		f->count[profile_symbol(f->edge, f->n_edges, x[i])]++;
 		if (!isfinite(x[i]))
@@ -335,10 +365,48 @@ static void edges_and_counts(struct profile_feature *f, const double *x, size_t 
 	}
 }
 
+struct placed {
+	double x;
+	uint32_t at;
+};
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct placed *a = pa, *b = pb;
+
+	return (a->at > b->at) - (a->at < b->at);
+}
+
+/*
+ * Every stride-th value on average into pool; returns how many. A reservoir has lost the order:
+ * it is made again. -1 when memory is out.
+ */
+static ssize_t thin(const struct column *c, unsigned stride, double *pool)
+{
+	struct placed *all = malloc(c->kept * sizeof(*all));
+	uint64_t next = 0;
+	ssize_t n = 0;
+
+	if (!all)
+		return -1;
+	for (size_t i = 0; i < c->kept; i++)
+		all[i] = (struct placed){ c->value[i], c->at[i] };
+	if (c->sampling)
+		qsort(all, c->kept, sizeof(*all), by_place);
+	for (size_t i = 0; i < c->kept; i++) {
+		if (all[i].at < next)
+			continue;
+		next = all[i].at + (uint64_t)draw_gap(~c->key, (uint64_t)n, stride);
+		pool[n++] = all[i].x;
+	}
+	free(all);
+	return n;
+}
+
 static int build_numeric(struct profile_feature *f, const struct column *c)
 {
-	double *pool;
-	size_t n = 0;
+	double *x;
+	ssize_t n;
 
 	f->kind = FEATURE_NUMERIC;
 	f->n = c->n;
@@ -349,21 +417,19 @@ static int build_numeric(struct profile_feature *f, const struct column *c)
 	f->mean = isfinite(c->mean) ? c->mean : 0;
 	f->m2 = isfinite(c->mean) && isfinite(c->m2) ? c->m2 : INFINITY;
 	f->tau = c->sampling ? c->tau : profile_tau(c->value, c->kept);
-	pool = malloc(c->kept * sizeof(*pool));
-	if (f->tau < 0 || !pool) {
-		free(pool);
+	if (f->tau < 0)
 		return -1;
-	}
 	f->stride = profile_stride(f->tau, c->n);
-	for (size_t i = 0; i < c->kept; i++)
-		if (c->at[i] % f->stride == 0)
-			pool[n++] = c->value[i];
-	if (n) {
-		qsort(pool, n, sizeof(*pool), by_number);
-		edges_and_counts(f, pool, n);
-	}
-	free(pool);
-	return 0;
+	x = malloc(c->kept * sizeof(*x));
+	if (!x)
+		return -1;
+	memcpy(x, c->value, c->kept * sizeof(*x));
+	make_edges(f, x, c->kept);
+	n = thin(c, f->stride, x);
+	if (n > 0)
+		count_pool(f, x, (size_t)n);
+	free(x);
+	return n < 0 ? -1 : 0;
 }
 
 static int build_categorical(struct profile_feature *f, const struct column *c)

@@ -49,10 +49,29 @@ static double centred_ranks(const double *x, size_t n, double *r)
 	return ss;
 }
 
-/* tau = 1 + 2 sum over k <= K of max(0, rho_k), K the first k >= 5 tau (Sokal 1997). */
+bool profile_tau_add(struct tau *t, unsigned k, double rho)
+{
+	t->sum += 2 * rho;
+	if (rho > 0)
+		t->tau += 2 * rho;
+	if (t->cut == 0 && t->sum <= 0)
+		t->cut = t->tau;
+	return (double)k < 5 * t->tau;
+}
+
+static bool repeats(const double *r, size_t n, size_t period)
+{
+	for (size_t i = period; i < n; i++)
+		if (r[i] != r[i - period])
+			return false;
+	return true;
+}
+
 double profile_tau(const double *x, size_t n)
 {
-	double *r, ss, tau = 1;
+	struct tau t = TAU_START;
+	bool more;
+	double *r, ss;
 
 	if (n < 8)
 		return 1;
@@ -60,18 +79,20 @@ double profile_tau(const double *x, size_t n)
 	if (!r)
 		return -1;
 	ss = centred_ranks(x, n, r);
-	for (size_t k = 1; ss > 0 && k < n / 2 && k <= TAU_MAX_LAG; k++) {
+	more = ss > 0;
+	for (unsigned k = 1; more && k < n / 2 && k <= TAU_MAX_LAG; k++) {
 		double sum = 0;
 
 		for (size_t i = k; i < n; i++)
 			sum += r[i] * r[i - k];
-		if (sum > 0)
-			tau += 2 * sum / ss;
-		if ((double)k >= 5 * tau)
+		more = profile_tau_add(&t, k, sum / ss);
+		if (t.cut > 0 && repeats(r, n, k)) {
+			t.tau = t.cut;
 			break;
+		}
 	}
 	free(r);
-	return ss < 0 ? -1 : tau;
+	return ss < 0 ? -1 : t.tau;
 }
 
 unsigned profile_stride(double tau, uint64_t n)
