@@ -29,7 +29,7 @@ static void use(const struct profile *p)
 		for (int k = 0; k < 64; k++) {
 			const double x = k % 3 && f->n_edges ? f->edge[k % f->n_edges] : 1e9 * k;
 
-			if (edet_update(&d, x, true, 1, 1e6) == EDET_RECOVERED)
+			if (edet_update(&d, x, 1, 1e6) == EDET_RECOVERED)
 				edet_resume(&d);
 		}
 		edet_effect(&d, &e);

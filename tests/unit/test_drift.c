@@ -26,7 +26,7 @@ struct seen {
 		double evidence, threshold;
 		struct effect effect;
 		size_t n_examples;
-		uint8_t newest[16];
+		uint8_t newest[16], exchange[16];
 		uint64_t since_ts, ts;
 		bool baseline, response;
 	} change[MAX_CHANGES];
@@ -99,6 +99,7 @@ static void on_change(void *ctx, const struct drift_change *c)
 	s->change[s->n_changes].response = c->response;
 	assert_true(c->n_examples > 0 && c->n_examples <= DRIFT_MAX_EXAMPLES);
 	memcpy(s->change[s->n_changes].newest, c->examples[c->n_examples - 1], 16);
+	memcpy(s->change[s->n_changes].exchange, c->exchange, 16);
 	s->n_changes++;
 }
 
@@ -212,6 +213,7 @@ static void test_learn_drift_recover(void **state)
 	/* The onset: within a few exchanges of the truth. */
 	assert_true(llabs((long long)(s.change[0].since_ts - changed_at)) < 15 * 10000000LL);
 	assert_memory_equal(s.change[0].newest, &exchange_number, sizeof(exchange_number));
+	assert_memory_equal(s.change[0].exchange, &exchange_number, sizeof(exchange_number));
 	assert_true(s.change[0].n_examples == DRIFT_MAX_EXAMPLES || i < DRIFT_MAX_EXAMPLES);
 	/* Told again, once, when the effect is no longer early. */
 	for (i = 0; i < 600; i++)
@@ -447,8 +449,8 @@ static void test_bounds(void **state)
 	(void)state;
 	random_state = 7;
 	for (int i = 0; i < 3000; i++) {
-		snprintf(text, sizeof(text), "{\"x\":%f,\"k%d\":1,\"n\":null,\"x\":\"y\"}",
-			 normal(), i);
+		snprintf(text, sizeof(text), "{\"x\":%f,\"k%d\":1,\"n\":null%s}", normal(), i,
+			 i % 3 ? "" : ",\"x\":\"y\"");
 		exchange(d, "s", text, NULL);
 	}
 	assert_int_equal(s.n_changes, 0);
@@ -542,6 +544,156 @@ static void test_deterministic(void **state)
 	buf_free(&s[1].lines);
 }
 
+/* Every exchange the same batch: its values come in the same order for ever, and nothing changes.
+ */
+static void test_constant_batch(void **state)
+{
+	struct seen s;
+	struct drift *d = make(&s, NULL, 1000);
+
+	(void)state;
+	exchange_number = 0;
+	for (int i = 0; i < 100000; i++)
+		exchange(d, "s", "{\"instances\":[[1,2],[3,4],[5,6]]}",
+			 "{\"predictions\":[0.1,0.7,0.2]}");
+	print_message("           100,000 equal batches: %u alarms, %u warnings\n", s.n_changes,
+		      s.by_state[DRIFT_WARNING]);
+	assert_int_equal(drift_stats(d)->features, 3);
+	assert_int_equal(s.n_changes, 0);
+	assert_true(s.by_state[DRIFT_WARNING] <= 10);
+	assert_int_equal(drift_stats(d)->changes, s.records);
+	drift_free(d);
+	buf_free(&s.lines);
+}
+
+static void send_batch(struct drift *d, double shift)
+{
+	char text[2048];
+	size_t n = (size_t)snprintf(text, sizeof(text), "{\"instances\":[");
+	/* Rows of one client are alike: within an exchange there is little that is new. */
+	const double client = normal();
+
+	for (int k = 0; k < 50; k++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s{\"x\":%.4f}", k ? "," : "",
+				      shift + client + 0.1 * normal());
+	snprintf(text + n, sizeof(text) - n, "]}");
+	exchange(d, "s", text, NULL);
+}
+
+/* An exchange is one piece of evidence, whatever it carries; a list's values are no reference. */
+static void test_one_value_an_exchange(void **state)
+{
+	struct seen s;
+	struct drift *d = make(&s, NULL, 500);
+	const char *n;
+	int i;
+
+	(void)state;
+	random_state = 12;
+	exchange_number = 0;
+	for (i = 0; i < 500; i++)
+		send_batch(d, 0);
+	buf_putc(&s.lines, '\0');
+	n = strstr(s.lines.p, "\"reference\":{\"n\":");
+	assert_non_null(n);
+	/* At a stride of 1, or of what chance says. */
+	assert_true(atoi(n + 17) > 100 && atoi(n + 17) <= 500);
+	for (i = 0; i < 6000; i++)
+		send_batch(d, 0);
+	assert_int_equal(s.n_changes, 0);
+	for (i = 0; i < 1000 && !s.n_changes; i++)
+		send_batch(d, 2);
+	/* As fast as one value can say it, and no faster. */
+	assert_true(i >= 5 && i < 25);
+	/* No longer early at 200 values: at one an exchange at most. */
+	for (i = (int)s.change[0].effect.n; i < 2000 && s.n_changes < 2; i++)
+		send_batch(d, 2);
+	assert_true(s.n_changes == 2 && i >= EDET_EARLY);
+	drift_free(d);
+	buf_free(&s.lines);
+}
+
+/* Lines of the records so far: is the n-th a different one from all before it? */
+static bool ids_differ(const struct buf *lines)
+{
+	static char id[4096][33];
+	size_t n = 0;
+
+	for (size_t at = 0; at + 40 < lines->len && n < 4096;) {
+		const char *end = memchr(lines->p + at, '\n', lines->len - at);
+
+		memcpy(id[n], lines->p + at + 7, 32);
+		for (size_t i = 0; i < n; i++)
+			if (!strcmp(id[i], id[n]))
+				return false;
+		n++;
+		at = end ? (size_t)(end - lines->p) + 1 : lines->len;
+	}
+	return true;
+}
+
+/* Twenty features: warnings are rare while nothing changes, and come first when something does. */
+static void test_warnings(void **state)
+{
+	struct feature_value v[20];
+	char name[20][8];
+	struct seen s;
+	struct drift *d = make(&s, NULL, 1000);
+	unsigned warned = 0;
+	uint64_t exchanges = 0;
+
+	(void)state;
+	random_state = 13;
+	for (int k = 0; k < 20; k++) {
+		snprintf(name[k], sizeof(name[k]), "f%d", k);
+		v[k] = (struct feature_value){ .name = name[k], .name_len = strlen(name[k]) };
+	}
+	for (int run = 0; run < 10; run++) {
+		char service[16];
+		unsigned before;
+		int i;
+
+		snprintf(service, sizeof(service), "s%d", run);
+		s.n_changes = 0;
+		for (i = 0; i < 12000; i++) {
+			uint8_t id[16] = { 0 };
+			const struct drift_input in = {
+				.service = service, .id = id, .ts = ++exchanges, .value = v, .n = 20
+			};
+
+			memcpy(id, &exchanges, sizeof(exchanges));
+			for (int k = 0; k < 20; k++)
+				v[k].num = normal();
+			if (i >= 11000) {
+				v[7].num += 0.5 + 0.5 * run;
+				before = s.by_state[DRIFT_WARNING];
+			}
+			drift_on_exchange(d, &in);
+			if (i == 10999)
+				before = s.by_state[DRIFT_WARNING];
+			/* Which it was: the state of the exchange before the alarm's. */
+			if (s.n_changes)
+				break;
+		}
+		assert_int_equal(s.n_changes, 1);
+		assert_string_equal(s.change[0].feature, "f7");
+		assert_true(i >= 11000);
+		assert_int_equal(before, s.by_state[DRIFT_WARNING]);
+		warned += s.by_state[DRIFT_WARNING];
+		s.by_state[DRIFT_WARNING] = 0;
+	}
+	/* Ten alarms, each after a warning, and 110,000 unchanged exchanges. */
+	print_message("           10 shifts and 110,000 unchanged exchanges of 20 features: "
+		      "%u warnings, %u taken back\n",
+		      warned, s.by_state[DRIFT_STABLE] - 200);
+	assert_true(warned >= 9 && warned <= 10 + 11);
+	assert_true(s.by_state[DRIFT_STABLE] - 200 <= 11);
+	assert_true(ids_differ(&s.lines));
+	assert_int_equal(s.bad, 0);
+	drift_free(d);
+	buf_free(&s.lines);
+}
+
 /* The promise is the whole feature set's: eight features, 400,000 exchanges, short references. */
 static void test_promise(void **state)
 {
@@ -596,6 +748,9 @@ int main(void)
 		cmocka_unit_test(test_baseline_beside_noise),
 		cmocka_unit_test(test_learning_beside_noise),
 		cmocka_unit_test(test_deterministic),
+		cmocka_unit_test(test_constant_batch),
+		cmocka_unit_test(test_one_value_an_exchange),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_promise),
 	};
 

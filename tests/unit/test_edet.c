@@ -248,7 +248,7 @@ static void test_ranks_long(void **state)
 				if (before >= 0)
 					pair[before * CELLS + cell]++;
 				before = cell;
-				edet_update(&d, x, true, 0, INFINITY);
+				edet_update(&d, x, 0, INFINITY);
 			}
 		}
 		x2 = chi_square(pair, CELLS * CELLS, RUNS * (LENGTH - 1));
@@ -267,17 +267,17 @@ static void test_odd_values(void **state)
 	assert_true(edet_rank(&d, -INFINITY, 0.5) < 0.01);
 	assert_true(edet_rank(&d, INFINITY, 0.5) > 0.99);
 	assert_true(edet_rank(&d, 0.0, 0.5) == edet_rank(&d, -0.0, 0.5));
-	assert_int_equal(edet_update(&d, NAN, true, 1, A), EDET_NONE);
+	assert_int_equal(edet_update(&d, NAN, 1, A), EDET_NONE);
 	assert_true(d.counter == 0 && d.evidence == 0 && d.n == 500);
 	/* V next to 1 at the top: U rounds to 1, the cell must not. */
 	for (int i = 0; i < 2000; i++)
-		edet_update(&d, i % 2 ? INFINITY : 1e300, true, 1, INFINITY);
+		edet_update(&d, i % 2 ? INFINITY : 1e300, 1, INFINITY);
 	assert_true(isfinite(d.since.x));
 	memset(&d, 0, sizeof(d));
 	/* An empty reference is one too. */
 	edet_init(&d, table, &(struct profile_feature){ .kind = FEATURE_NUMERIC }, 1);
 	for (int i = 0; i < 3000; i++)
-		edet_update(&d, normal(), true, 1, INFINITY);
+		edet_update(&d, normal(), 1, INFINITY);
 	assert_true(d.evidence < A);
 }
 
@@ -311,7 +311,7 @@ static void test_false_alarms(void **state)
 				x[i] = draw((enum stream)s);
 			from = seconds();
 			for (int i = 0; i < n; i++) {
-				const enum edet_event e = edet_update(&d, x[i], true, 1, A);
+				const enum edet_event e = edet_update(&d, x[i], 1, A);
 
 				alarms += e == EDET_ALARM;
 				if (e == EDET_RECOVERED)
@@ -356,7 +356,7 @@ static void test_false_alarms_dependent(void **state)
 				profile_free(p);
 				profile_builder_free(b);
 			}
-			if (i >= 1000 && edet_update(&d, x, true, 1, A) == EDET_ALARM) {
+			if (i >= 1000 && edet_update(&d, x, 1, A) == EDET_ALARM) {
 				alarms++;
 				edet_resume(&d);
 			}
@@ -393,9 +393,9 @@ static void test_delays(void **state)
 			random_state = (uint64_t)run * 1000 + k + 77;
 			start(&d, NORMAL, 10000, 1, (uint64_t)run);
 			for (int j = 0; j < 2000; j++)
-				edet_update(&d, normal(), true, 0, A);
+				edet_update(&d, normal(), 0, A);
 			while (++i < 20000 &&
-			       edet_update(&d, change[k].shift + change[k].sd * normal(), true,
+			       edet_update(&d, change[k].shift + change[k].sd * normal(),
 					   (uint64_t)i, A) != EDET_ALARM)
 				;
 			delay[run] = i;
@@ -455,32 +455,32 @@ static void test_alarm_and_recovery(void **state)
 		start(&d, NORMAL, 1000, 1, (uint64_t)run);
 		begin = sum_pool(&d);
 		for (i = 0; i < 500; i++) {
-			assert_int_equal(edet_update(&d, normal(), true, 1, A), EDET_NONE);
+			assert_int_equal(edet_update(&d, normal(), 1, A), EDET_NONE);
 			sum_since(&d);
 		}
 		assert_int_equal(sum_pool(&d), begin + 500);
-		for (i = 0; edet_update(&d, 1 + normal(), true, 2, A) != EDET_ALARM; i++)
+		for (i = 0; edet_update(&d, 1 + normal(), 2, A) != EDET_ALARM; i++)
 			;
 		/* What came since the onset is out of the pool, which rests now. */
 		pool = sum_pool(&d);
 		assert_int_equal(pool + sum_since(&d), begin + 500 + (uint64_t)i + 1);
 		assert_true(edet_evidence(&d) >= A);
 		for (i = 0; i < 3000; i++)
-			if (edet_update(&d, 1 + normal(), true, 2, A) == EDET_RECOVERED) {
+			if (edet_update(&d, 1 + normal(), 2, A) == EDET_RECOVERED) {
 				false_recoveries++;
 				break;
 			}
 		assert_int_equal(sum_pool(&d), pool);
 		assert_true(edet_evidence(&d) > 1e20 && isfinite(edet_evidence(&d)));
 		for (i = 1; i < 3000; i++)
-			if (edet_update(&d, normal(), true, 3, A) == EDET_RECOVERED)
+			if (edet_update(&d, normal(), 3, A) == EDET_RECOVERED)
 				break;
 		recovered += i < 3000;
 		longest = fmax(longest, i);
 		edet_resume(&d);
 		assert_true(d.evidence == 0 && d.n_since == 0 && !d.alarmed);
 		for (i = 0; i < 1000; i++)
-			assert_int_equal(edet_update(&d, normal(), true, 4, A), EDET_NONE);
+			assert_int_equal(edet_update(&d, normal(), 4, A), EDET_NONE);
 		assert_int_equal(sum_pool(&d), pool + 1000);
 	}
 	print_message("           %d of 20 recovered, the slowest after %.0f values\n", recovered,
@@ -499,55 +499,42 @@ static void test_pool_is_bounded(void **state)
 	random_state = 16;
 	start(&d, NORMAL, 1000, 1, 1);
 	for (int i = 0; i < 90000; i++)
-		edet_update(&d, normal(), true, 1, INFINITY);
+		edet_update(&d, normal(), 1, INFINITY);
 	/* It may finish the run that it is in, no more. */
 	assert_true(sum_pool(&d) >= EDET_POOL_MAX && d.n < EDET_POOL_MAX + 5000);
 }
 
-/* Many values in one exchange: the budget is the exchange's, not the value's. */
-static void test_batches(void **state)
-{
-	const int batch = 50, exchanges = 20000;
-	double level = 0;
-	int alarms = 0, values = 0;
-	struct edet d;
-
-	(void)state;
-	random_state = 17;
-	start(&d, NORMAL, 1000, 1, 9);
-	for (int i = 0; i < exchanges; i++)
-		for (int k = 0; k < batch; k++) {
-			if (edet_update(&d, normal(), k == 0, 1, A) == EDET_ALARM) {
-				alarms++;
-				edet_resume(&d);
-			}
-			level += d.evidence;
-		}
-	assert_true(alarms <= 1);
-	/* Evidence stays a fraction of what one start a value would give. */
-	assert_true(level / exchanges / batch < 20);
-	while (edet_update(&d, 1 + normal(), values % batch == 0, 1, A) != EDET_ALARM)
-		values++;
-	assert_true(values < 150);
-}
-
-/* A stride spends what it passed over: one chance in s values, s times the weight. */
+/*
+ * Values count at uneven distances around the stride, and each brings the share of the budget of
+ * those that were passed over.
+ */
 static void test_stride(void **state)
 {
+	unsigned last = 0, counted = 0, seen[7] = { 0 };
 	struct edet d;
 
 	(void)state;
 	random_state = 18;
 	start(&d, NORMAL, 1000, 4, 2);
-	for (int i = 1; i <= 200; i++) {
+	for (unsigned i = 1; i <= 2000; i++) {
 		const uint64_t before = d.n;
 
-		edet_update(&d, normal(), true, 1, INFINITY);
-		assert_int_equal(d.n - before, i % 4 == 0);
+		edet_update(&d, normal(), 1, INFINITY);
+		if (d.n == before)
+			continue;
+		assert_true(i - last >= 2 && i - last <= 6);
+		seen[i - last]++;
+		last = i;
+		counted++;
 	}
-	for (int i = 0; i < 12; i++)
-		edet_update(&d, 8, true, 1, INFINITY);
-	assert_true(d.evidence > 10);
+	assert_true(counted > 450 && counted < 550);
+	for (int gap = 2; gap <= 6; gap++)
+		assert_true(seen[gap] > 50);
+	/* The first bet after a reference: the weights, times what was passed over, times bets. */
+	start(&d, NORMAL, 1000, 60, 2);
+	while (d.evidence == 0)
+		edet_update(&d, 0, 1, INFINITY);
+	assert_true(d.evidence > 20 && d.evidence < 100);
 }
 
 static double ar(double *x, double phi)
@@ -573,7 +560,7 @@ static void test_acf(void **state)
 			u[i] = 0.5 * erfc(-ar(&x, phi[k]) * M_SQRT1_2);
 			assert_int_equal(acf_add(&acf, u[i]), i == 19999);
 		}
-		a = acf_tau(&acf);
+		a = acf_tau(&acf).tau;
 		b = profile_tau(u, 20000);
 		assert_true(fabs(a - b) < 0.05 * b);
 	}
@@ -597,11 +584,11 @@ static void test_stride_follows(void **state)
 		start(&d, NORMAL, 200, 4, (uint64_t)run);
 		acf_start(&d.acf, 1, 250);
 		for (int i = 0; i < 4000; i++)
-			edet_update(&d, normal(), true, 1, A);
+			edet_update(&d, normal(), 1, A);
 		shorter += d.stride == 1;
 		start(&d, NORMAL, 5000, 0, (uint64_t)run);
 		for (int i = 0; i < 20000; i++) {
-			const enum edet_event e = edet_update(&d, ar(&x, 0.8), true, 1, A);
+			const enum edet_event e = edet_update(&d, ar(&x, 0.8), 1, A);
 
 			late += e == EDET_ALARM && i > 4000;
 			if (e == EDET_RECOVERED)
@@ -617,6 +604,142 @@ static void test_stride_follows(void **state)
 	assert_true(late <= 1);
 }
 
+/*
+ * A client that sends the same rows again and again. Kinds: as drawn, in order of class (three of
+ * them, one decimal), in order of size.
+ */
+enum rows_kind { DRAWN, CLASSES, SIZES };
+
+static void make_rows(double *row, int n, enum rows_kind kind)
+{
+	static const double mean[] = { 1.5, 4.3, 5.5 }, sd[] = { 0.17, 0.47, 0.55 };
+
+	for (int i = 0; i < n; i++) {
+		const int c = 3 * i / n;
+
+		row[i] = kind == CLASSES ? round(10 * (mean[c] + sd[c] * normal())) / 10 : normal();
+	}
+	if (kind == SIZES)
+		qsort(row, (size_t)n, sizeof(*row), by_value);
+}
+
+static void shuffle(double *row, int n)
+{
+	for (int i = n - 1; i > 0; i--) {
+		const int j = (int)(next_random() % (unsigned)(i + 1));
+		const double x = row[i];
+
+		row[i] = row[j];
+		row[j] = x;
+	}
+}
+
+/* A reference of the rows in their order, or in a new order each time round. */
+static void start_rows(struct edet *d, const double *row, int n, bool shuffled, uint64_t key)
+{
+	struct profile_builder *b = profile_builder_new(1, 1 << 20);
+	struct feature_value v = { .name = "x", .name_len = 1, .kind = FEATURE_NUMERIC };
+	struct profile *p;
+	double copy[150];
+
+	memcpy(copy, row, (size_t)n * sizeof(*row));
+	for (int i = 0; i < 1000 / n * n; i++) {
+		if (shuffled && i % n == 0)
+			shuffle(copy, n);
+		v.num = copy[i % n];
+		profile_row_begin(b);
+		profile_row_add(b, &v);
+		profile_row_end(b);
+	}
+	p = profile_build(b, NULL);
+	profile_builder_free(b);
+	edet_init(d, table, p->feature[0], key);
+	profile_free(p);
+}
+
+/*
+ * Nothing has changed, so nothing is said. Only rows in the order of their classes, of which the
+ * reference knows nothing, look like drift until the traffic has shown its order.
+ */
+static void test_periods(void **state)
+{
+	const int length[] = { 2, 3, 7, 150 };
+	int alarms = 0, sorted = 0, late = 0;
+
+	(void)state;
+	random_state = 30;
+	for (int run = 0; run < 5; run++)
+		for (int k = 0; k < 4; k++)
+			for (int kind = DRAWN; kind <= SIZES; kind++)
+				for (int shuffled = 0; shuffled <= 1; shuffled++) {
+					double row[150];
+					struct edet d;
+
+					make_rows(row, length[k], (enum rows_kind)kind);
+					start_rows(&d, row, length[k], shuffled, (uint64_t)run);
+					for (int i = 0; i < 30000; i++) {
+						const enum edet_event e =
+							edet_update(&d, row[i % length[k]], 1, A);
+
+						if (e == EDET_RECOVERED)
+							edet_resume(&d);
+						if (e != EDET_ALARM)
+							continue;
+						if (length[k] == 150 && kind != DRAWN && shuffled)
+							sorted++;
+						else
+							alarms++;
+						late += i > 4000;
+					}
+					/* Far enough apart, no further than the period. */
+					assert_true(d.stride <= (length[k] < 150 ? 70 : 110));
+				}
+	print_message("           cycles, 3.6 million values: %d alarms, %d more where sorted rows "
+		      "met a shuffled reference, %d after 4,000\n",
+		      alarms, sorted, late);
+	assert_int_equal(alarms, 0);
+	assert_int_equal(late, 0);
+	assert_true(sorted <= 10 * 10);
+}
+
+/*
+ * Sources that take turns, each at its own level and following its own past, are no cycle: what
+ * they do next is not what they did the last time round.
+ */
+static void test_turns(void **state)
+{
+	int alarms = 0;
+
+	(void)state;
+	random_state = 31;
+	for (int sources = 2; sources <= 5; sources++) {
+		struct profile_builder *b = profile_builder_new(1, 1 << 20);
+		struct feature_value v = { .name = "x", .name_len = 1, .kind = FEATURE_NUMERIC };
+		double x[5] = { 0 };
+		struct profile *p;
+		struct edet d;
+
+		for (int i = 0; i < 61000; i++) {
+			v.num = 2 * (i % sources) + ar(&x[i % sources], 0.9);
+			if (i < 1000) {
+				profile_row_begin(b);
+				profile_row_add(b, &v);
+				profile_row_end(b);
+			} else if (edet_update(&d, v.num, 1, A) == EDET_ALARM) {
+				alarms++;
+				edet_resume(&d);
+			}
+			if (i != 999)
+				continue;
+			p = profile_build(b, NULL);
+			edet_init(&d, table, p->feature[0], 7);
+			profile_free(p);
+			profile_builder_free(b);
+		}
+	}
+	assert_true(alarms <= 1);
+}
+
 static void test_deterministic(void **state)
 {
 	struct edet a, b;
@@ -628,8 +751,8 @@ static void test_deterministic(void **state)
 	for (int i = 0; i < 20000; i++) {
 		const double x = normal() + (i > 15000 ? 0.5 : 0);
 
-		assert_int_equal(edet_update(&a, x, true, (uint64_t)i, A),
-				 edet_update(&b, x, true, (uint64_t)i, A));
+		assert_int_equal(edet_update(&a, x, (uint64_t)i, A),
+				 edet_update(&b, x, (uint64_t)i, A));
 	}
 	assert_memory_equal(&a, &b, sizeof(a));
 }
@@ -711,7 +834,7 @@ static void run_case(const char *dir, size_t k, struct effect *e)
 	d.growing = false;
 	for (int i = 0; i < c->n; i++) {
 		w[i] = c->s == COIN ? uniform() < 0.6 : c->factor * draw(c->s) + c->shift;
-		edet_update(&d, w[i], true, 1, A);
+		edet_update(&d, w[i], 1, A);
 	}
 	edet_effect(&d, e);
 	assert_int_equal(e->n, c->n);
@@ -801,7 +924,7 @@ static void test_effect_edges(void **state)
 		d.growing = false;
 		d.alarmed = true;
 		for (int i = 0; i < 50; i++)
-			edet_update(&d, normal(), true, 1, A);
+			edet_update(&d, normal(), 1, A);
 		edet_effect(&d, &e);
 		psi += e.psi / 200;
 	}
@@ -815,7 +938,7 @@ static void test_effect_edges(void **state)
 			.n = 500, .n_edges = 1, .edge = { 7 }, .count = { 0, 500, 0 }, .mean = 7 },
 		1);
 	for (int i = 0; i < 40; i++)
-		if (edet_update(&d, 8, true, 1, A) == EDET_ALARM)
+		if (edet_update(&d, 8, 1, A) == EDET_ALARM)
 			break;
 	assert_true(d.alarmed);
 	edet_effect(&d, &e);
@@ -836,10 +959,11 @@ int main(void)
 		cmocka_unit_test(test_delays),
 		cmocka_unit_test(test_alarm_and_recovery),
 		cmocka_unit_test(test_pool_is_bounded),
-		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_stride),
 		cmocka_unit_test(test_acf),
 		cmocka_unit_test(test_stride_follows),
+		cmocka_unit_test(test_periods),
+		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_effects),
 		cmocka_unit_test(test_effect_edges),

@@ -37,20 +37,18 @@ bool acf_add(struct acf *a, double u)
 	return ++a->n * a->unit >= a->period;
 }
 
-double acf_tau(const struct acf *a)
+struct tau acf_tau(const struct acf *a)
 {
 	const double n = (double)a->n, mean = a->x / n, var = a->xx / n - mean * mean;
-	double tau = 1;
+	struct tau t = TAU_START;
 
 	if (!a->n || var <= 0)
-		return 1;
+		return t;
 	for (unsigned k = 1; k <= ACF_LAGS; k++) {
-		const double rho = ((double)a->sum[ACF_LAGS - k] / n - mean * mean) / var;
+		const double c = (double)a->sum[ACF_LAGS - k] / n - mean * mean;
 
-		if (rho > 0)
-			tau += 2 * rho;
-		if ((double)k >= 5 * tau)
+		if (!profile_tau_add(&t, k, c / var))
 			break;
 	}
-	return tau;
+	return t;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "data/profile.h"
+
 #define ACF_LAGS 32
 
 struct acf {
@@ -25,7 +27,7 @@ void acf_start(struct acf *a, uint32_t unit, uint64_t period);
 bool acf_add(struct acf *a, double u);
 /* The values before and after do not follow each other. */
 void acf_break(struct acf *a);
-/* Integrated autocorrelation time so far, in units (Sokal's window, as profile_tau). */
-double acf_tau(const struct acf *a);
+/* Integrated autocorrelation time so far, in units. */
+struct tau acf_tau(const struct acf *a);
 
 #endif

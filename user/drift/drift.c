@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/table.h"
+#include "data/draw.h"
 #include "drift/watch.h"
 
 /* Numbers kept while one service is learning: 3 MiB. 64 features of 4,096 exchanges. */
@@ -41,6 +42,8 @@ struct drift {
 	struct strtab services;
 	struct budget room, *mem; /* mem: NULL without a limit */
 	struct service *last;
+	struct watch *touched[2 * PROFILE_MAX_FEATURES]; /* with a value in this exchange */
+	unsigned n_touched;
 	struct watch_out out;
 	struct drift_stats stats;
 	double threshold; /* A */
@@ -271,6 +274,7 @@ static struct watch *meet(struct drift *d, struct service *s, const struct drift
 		watch_free(w, d->mem);
 		return NULL;
 	}
+	w->key = name_key("drift.choice", s->name, w->name, w->name_len);
 	s->watch[s->n++] = w;
 	if (claim(d, s, w, in))
 		return w;
@@ -303,17 +307,28 @@ static struct watch *watch_of(struct drift *d, struct service *s, const struct d
 	return w;
 }
 
-/* Said at the second sight: keys that are data come once, and in thousands. */
-static void learn(struct drift *d, struct service *s, struct watch *w, const struct drift_input *in,
-		  const struct feature_value *v)
+/*
+ * Of the values that an exchange has of one feature one counts, for learning and for detection
+ * alike. So the unit of the promise, the exchange, is the unit of evidence, and a batch whose
+ * values come in the same order every time cannot fall into step with a stride.
+ */
+static void choose(struct drift *d, const struct service *s, struct watch *w,
+		   const struct feature_value *v)
 {
-	if (v->kind == FEATURE_MISSING)
-		return;
-	profile_row_add(s->builder, v);
-	if (w->last_exchange == s->exchanges)
-		return;
-	w->last_exchange = s->exchanges;
-	if (++w->exchanges == 2 && v->kind == FEATURE_NUMERIC)
+	if (w->last_exchange != s->exchanges) {
+		w->last_exchange = s->exchanges;
+		w->seen = 0;
+		d->touched[d->n_touched++] = w;
+	}
+	if (draw_instead(w->key, s->exchanges, ++w->seen))
+		w->value = *v;
+}
+
+/* Said at the second sight: keys that are data come once, and in thousands. */
+static void learn(struct drift *d, struct service *s, struct watch *w, const struct drift_input *in)
+{
+	profile_row_add(s->builder, &w->value);
+	if (++w->exchanges == 2 && w->value.kind == FEATURE_NUMERIC)
 		watch_tell(w, &d->out, in, DRIFT_LEARNING);
 }
 
@@ -361,18 +376,25 @@ void drift_on_exchange(struct drift *d, const struct drift_input *in)
 	}
 	s->exchanges++;
 	s->next = 0;
-	if (s->builder)
-		profile_row_begin(s->builder);
+	d->n_touched = 0;
 	for (size_t i = 0; i < in->n; i++) {
 		const struct feature_value *v = &in->value[i];
 		struct watch *w = watch_of(d, s, in, v);
 
 		if (!w)
 			d->stats.folded++;
-		else if (w->mode == WATCH_DETECTING && v->kind == FEATURE_NUMERIC)
-			watch_value(w, &d->out, in, s->exchanges, v->num);
-		else if (w->mode == WATCH_LEARNING)
-			learn(d, s, w, in, v);
+		else if (w->mode != WATCH_IGNORED && v->kind != FEATURE_MISSING)
+			choose(d, s, w, v);
+	}
+	if (s->builder)
+		profile_row_begin(s->builder);
+	for (unsigned i = 0; i < d->n_touched; i++) {
+		struct watch *w = d->touched[i];
+
+		if (w->mode == WATCH_LEARNING)
+			learn(d, s, w, in);
+		else if (w->mode == WATCH_DETECTING && w->value.kind == FEATURE_NUMERIC)
+			watch_value(w, &d->out, in, w->value.num);
 	}
 	if (s->builder) {
 		profile_row_end(s->builder);

@@ -24,7 +24,10 @@ struct drift_opts {
 	size_t max_memory; /* bytes for all services together; 0: no limit */
 };
 
-/* What one exchange contributes. Strings live while the call runs. */
+/*
+ * What one exchange contributes: of each feature one value, chosen at random where there are
+ * several. Strings live while the call runs.
+ */
 struct drift_input {
 	const char *service;
 	const struct scope *host, *proc;
@@ -45,6 +48,7 @@ struct drift_change {
 	uint64_t ref_n; /* values in the reference pool */
 	uint64_t since_ts, ts; /* estimated onset; now */
 	const struct scope *host, *proc;
+	const uint8_t *exchange; /* id of the one that brought the change, 16 bytes */
 	const uint8_t (*examples)[16]; /* exchange ids since the onset, newest last */
 	size_t n_examples;
 };

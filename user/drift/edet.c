@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/draw.h"
 #include "drift/edet_table.h"
 
 typedef float vec __attribute__((vector_size(16)));
@@ -61,6 +62,7 @@ void edet_init(struct edet *d, const struct edet_table *t, const struct profile_
 		add_pool(d, s, (uint32_t)ref->count[s]);
 	d->stride = ref->stride ? ref->stride : 1;
 	d->stride_n = ref->n;
+	d->gap = draw_gap(~key, 0, d->stride);
 	acf_start(&d->acf, acf_unit(d->stride), FIRST_PERIOD);
 	d->ref_mean = ref->mean;
 	var = ref->n ? ref->m2 / (double)ref->n : 0;
@@ -73,16 +75,6 @@ void edet_init(struct edet *d, const struct edet_table *t, const struct profile_
 		.above = ref->above * pool_n,
 	};
 	d->growing = d->n < EDET_POOL_MAX;
-}
-
-/* Uniform in [0,1), a function of the key and the number of the value: replays give the same. */
-static double uniform(uint64_t key, uint64_t counter)
-{
-	uint64_t z = key + counter * 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
 /* How many of eight numbers are below x. */
@@ -223,64 +215,62 @@ static enum edet_event watch_recovery(struct edet *d, unsigned cell)
 	return d->recover >= RECOVERY_LOG ? EDET_RECOVERED : EDET_NONE;
 }
 
-/* The exchange's share of the budget, or of as many as the stride passed over. */
-static unsigned take_credit(struct edet *d)
-{
-	const unsigned credit = d->credit;
-
-	d->credit = 0;
-	return credit;
-}
-
 /*
  * The stride by what the traffic itself shows, looked at whenever twice as many values are known.
  * Up when that is no chance: of independent values one estimate in a hundred at n = 250, one in a
  * thousand at 1,000 exceeds 1.2 + 15/sqrt(n) (4,000 simulated each; it is biased by 4/sqrt(n)).
- * Down only when twice as many values say so as the stride came from.
+ * Down only when twice as many values say so as the stride came from. A period keeps its full
+ * height at whatever distance one looks: units longer than one count it up to the cut, or the
+ * stride would grow for ever.
  */
 static void look_at_stride(struct edet *d)
 {
-	const double tau = acf_tau(&d->acf);
-	const uint64_t values = d->acf.n * d->acf.unit;
-	const unsigned stride = d->acf.unit * profile_stride(tau, d->acf.n);
-	const uint32_t unit = acf_unit(stride);
+	const struct tau t = acf_tau(&d->acf);
+	const uint64_t n = d->acf.n, values = n * d->acf.unit;
+	const double rise = d->acf.unit > 1 && t.cut > 0 ? t.cut : t.tau;
+	const unsigned up = d->acf.unit * profile_stride(rise, n);
+	const unsigned down = d->acf.unit * profile_stride(t.tau, n);
+	uint32_t unit;
 
 	d->restride = false;
 	d->acf.period *= 2;
-	if (stride > d->stride ? tau <= 1.2 + 15 / sqrt((double)d->acf.n)
-			       : values < 2 * d->stride_n || stride == d->stride)
+	if (up > d->stride && rise > 1.2 + 15 / sqrt((double)n))
+		d->stride = up;
+	else if (down < d->stride && values >= 2 * d->stride_n)
+		d->stride = down;
+	else
 		return;
-	d->stride = stride;
 	d->stride_n = values;
-	d->skip = 0;
+	unit = acf_unit(d->stride);
 	if (unit != d->acf.unit)
 		acf_start(&d->acf, unit, values);
 }
 
 static double uniform_rank(struct edet *d, unsigned s)
 {
-	return rank(d, s, uniform(d->key, d->counter++));
+	return rank(d, s, draw_uniform(d->key, d->counter));
 }
 
 /* Bet on the rank and keep count of what came since the onset. */
-static enum edet_event test(struct edet *d, double x, unsigned s, unsigned cell, uint64_t ts,
+static enum edet_event test(struct edet *d, double x, unsigned s, double u, uint64_t ts,
 			    double threshold)
 {
-	const unsigned add = take_credit(d);
-	const double before = d->evidence + add;
+	/* The share of the budget of those that were passed over, and its own. */
+	const double before = d->evidence + d->skip;
+	/* U can round to 1. */
+	const unsigned cell =
+		u * EDET_CELLS < EDET_CELLS ? (unsigned)(u * EDET_CELLS) : EDET_CELLS - 1;
 
 	if (d->alarmed) {
 		count_since(d, s, x);
 		return watch_recovery(d, cell);
 	}
-	if (before > 0) {
-		d->evidence = bet(d, cell, (float)add);
-		d->walk *= d->evidence / before;
-		if (d->walk <= 1) {
-			d->walk = 1;
-			d->onset_ts = ts;
-			forget_since(d);
-		}
+	d->evidence = bet(d, cell, (float)d->skip);
+	d->walk *= d->evidence / before;
+	if (d->walk <= 1) {
+		d->walk = 1;
+		d->onset_ts = ts;
+		forget_since(d);
 	}
 	count_since(d, s, x);
 	if (d->growing)
@@ -291,35 +281,38 @@ static enum edet_event test(struct edet *d, double x, unsigned s, unsigned cell,
 	return EDET_ALARM;
 }
 
-enum edet_event edet_update(struct edet *d, double x, bool fresh, uint64_t ts, double threshold)
+static unsigned next_gap(const struct edet *d)
+{
+	return draw_gap(~d->key, d->counter, d->stride);
+}
+
+enum edet_event edet_update(struct edet *d, double x, uint64_t ts, double threshold)
 {
 	const bool learning = d->growing; /* false while an alert is open */
-	unsigned s, cell;
+	enum edet_event event;
+	unsigned s;
 	double u;
 
 	if (isnan(x))
 		return EDET_NONE;
 	x += 0.0; /* -0 is 0 */
-	if (fresh && d->credit < d->stride)
-		d->credit++;
+	d->counter++;
 	d->skip++;
-	if (d->skip < d->stride && !learning) {
-		d->counter++;
+	if (d->skip < d->gap && !learning)
 		return EDET_NONE;
-	}
 	s = symbol(d, x);
 	u = uniform_rank(d, s);
 	if (learning && acf_add(&d->acf, u))
 		d->restride = true;
-	if (d->skip < d->stride)
+	if (d->skip < d->gap)
 		return EDET_NONE;
+	event = test(d, x, s, u, ts, threshold);
 	d->skip = 0;
 	/* Not in the middle of a run that may become an alarm: change looks like dependence. */
 	if (d->restride && d->walk <= 1 && !d->alarmed)
 		look_at_stride(d);
-	/* U can round to 1. */
-	cell = (unsigned)(EDET_CELLS * u);
-	return test(d, x, s, cell < EDET_CELLS ? cell : EDET_CELLS - 1, ts, threshold);
+	d->gap = next_gap(d);
+	return event;
 }
 
 void edet_resume(struct edet *d)
@@ -328,7 +321,6 @@ void edet_resume(struct edet *d)
 	d->evidence = d->log_more = d->recover = 0;
 	d->walk = 1;
 	d->alarmed = false;
-	d->credit = 0;
 	acf_break(&d->acf);
 	forget_since(d);
 }

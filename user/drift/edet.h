@@ -39,7 +39,8 @@ struct edet {
 	uint64_t key; /* of the counter-based random numbers: from the feature's name */
 	uint64_t counter; /* values so far */
 	unsigned n_edges;
-	unsigned stride, skip; /* every stride-th value counts */
+	unsigned stride; /* every stride-th value counts, on average */
+	unsigned gap, skip; /* from the last that counted to the next; to now */
 	double pivot[8] __attribute__((aligned(16))); /* every eighth edge */
 	double edge[PROFILE_MAX_EDGES + 1] __attribute__((aligned(16))); /* padded with infinity */
 	uint32_t c[PROFILE_MAX_SYMBOLS + 1] __attribute__((aligned(16))); /* the pool */
@@ -58,7 +59,6 @@ struct edet {
 	uint64_t onset_ts;
 	double ref_mean, ref_sd; /* sd is NaN where it is unknown */
 	struct edet_sums pool, since; /* pool: without what came since the onset */
-	unsigned credit; /* exchanges whose share of the false-alarm budget is still to be spent */
 	uint64_t stride_n; /* values that the stride was estimated from */
 	struct acf acf; /* of all values while the pool grows */
 	bool restride; /* a period of acf is complete */
@@ -75,13 +75,12 @@ void edet_init(struct edet *d, const struct edet_table *t, const struct profile_
 
 enum edet_event { EDET_NONE, EDET_ALARM, EDET_RECOVERED };
 /*
- * Feed one value in the feature's own unit; ts is what onset_ts will hold. NaN counts as missing
- * and leaves the evidence alone. fresh: the first value of its exchange; the false-alarm promise is
- * per exchange, however many values of the feature one holds. threshold: A / w_f. After EDET_ALARM
+ * Feed the value of one exchange in the feature's own unit; ts is what onset_ts will hold. NaN
+ * counts as missing and leaves the evidence alone. threshold: A / w_f. After EDET_ALARM
  * the pool is frozen; after EDET_RECOVERED the caller may still read effects and then must call
  * edet_resume.
  */
-enum edet_event edet_update(struct edet *d, double x, bool fresh, uint64_t ts, double threshold);
+enum edet_event edet_update(struct edet *d, double x, uint64_t ts, double threshold);
 void edet_resume(struct edet *d);
 /* The evidence now: an e-value. It goes on growing (and falling) after the alarm. */
 double edet_evidence(const struct edet *d);

@@ -12,7 +12,12 @@
 #include "base/json.h"
 
 #define DETECTOR "rank_sr"
-#define WARNING_SHARE 1e-3 /* of the alarm threshold: 10^3 where A is 10^6 */
+/*
+ * A warning: evidence of a hundredth of the threshold that a run has made a hundredfold (with long
+ * strides evidence lies at the former for ever). It ends with the run.
+ */
+#define WARNING_SHARE 1e-2
+#define WARNING_GROWTH 100
 
 const char *const drift_state_name[] = { "learning", "stable", "warning", "drift", "recovered" };
 
@@ -146,8 +151,8 @@ static void put_objects(struct watch_out *out, const struct watch *w, const stru
 	end[2] = b->len;
 }
 
-static void make_id(const struct watch *w, const struct watch_out *out,
-		    const struct drift_input *in, uint8_t id[16])
+/* An exchange brings a feature into a state once at most. */
+static void make_id(const struct watch *w, const struct drift_input *in, uint8_t id[16])
 {
 	struct id_hash h;
 
@@ -156,7 +161,6 @@ static void make_id(const struct watch *w, const struct watch_out *out,
 	id_bytes(&h, w->name, w->name_len);
 	id_bytes(&h, in->id, 16);
 	id_u64(&h, (uint64_t)w->state);
-	id_u64(&h, out->changes);
 	id_finish(&h, id);
 }
 
@@ -167,7 +171,7 @@ static void tell_record(struct watch *w, struct watch_out *out, const struct dri
 	size_t end[3];
 
 	record_init(r, RECORD_DRIFT, in->ts);
-	make_id(w, out, in, r->id);
+	make_id(w, in, r->id);
 	r->host = in->host;
 	r->proc = in->proc;
 	record_str(r, "feature", w->name, w->name_len);
@@ -207,6 +211,7 @@ static void tell_alerts(const struct watch *w, struct watch_out *out, const stru
 		.ref_n = ref_n,
 		.since_ts = w->d->onset_ts,
 		.ts = in->ts,
+		.exchange = in->id,
 		.host = in->host,
 		.proc = in->proc,
 		.examples = (const uint8_t(*)[16])examples,
@@ -240,46 +245,41 @@ void watch_tell(struct watch *w, struct watch_out *out, const struct drift_input
  */
 
 /* The exchanges since the onset, the newest eight of them. */
-static void keep_example(struct watch *w, const uint8_t *id, bool fresh)
+static void keep_example(struct watch *w, const uint8_t *id)
 {
-	if (!w->d->alarmed && w->d->n_since <= 1) {
+	if (!w->d->alarmed && w->d->n_since <= 1)
 		w->n_examples = 0;
-		fresh = true;
-	}
-	if (fresh)
-		memcpy(w->example[w->n_examples++ % DRIFT_MAX_EXAMPLES], id, 16);
+	memcpy(w->example[w->n_examples++ % DRIFT_MAX_EXAMPLES], id, 16);
 }
 
-void watch_value(struct watch *w, struct watch_out *out, const struct drift_input *in,
-		 uint64_t number, double x)
+static bool is_warning(const struct watch *w)
 {
-	const bool fresh = w->last_exchange != number;
+	const struct edet *d = w->d;
+
+	/* A run that has brought one lasts until it is over. */
+	if (w->state == DRIFT_WARNING)
+		return d->walk > 1;
+	return d->evidence >= w->threshold * WARNING_SHARE && d->walk >= WARNING_GROWTH;
+}
+
+void watch_value(struct watch *w, struct watch_out *out, const struct drift_input *in, double x)
+{
 	struct edet *d = w->d;
 	enum edet_event event;
 
 	if (isnan(x))
 		return;
-	w->last_exchange = number;
-	event = edet_update(d, x, fresh, in->ts, w->threshold);
-	keep_example(w, in->id, fresh);
-	switch (event) {
-	case EDET_ALARM:
+	event = edet_update(d, x, in->ts, w->threshold);
+	keep_example(w, in->id);
+	if (event == EDET_ALARM) {
 		watch_tell(w, out, in, DRIFT_DRIFT);
-		return;
-	case EDET_RECOVERED:
+	} else if (event == EDET_RECOVERED) {
 		watch_tell(w, out, in, DRIFT_RECOVERED);
 		edet_resume(d);
-		return;
-	case EDET_NONE:
-		break;
-	}
-	if (d->alarmed) {
+	} else if (d->alarmed) {
 		if (w->told_early && d->n_since >= EDET_EARLY)
 			watch_tell(w, out, in, DRIFT_DRIFT);
-	} else if (w->state != DRIFT_WARNING) {
-		if (d->evidence >= w->threshold * WARNING_SHARE)
-			watch_tell(w, out, in, DRIFT_WARNING);
-	} else if (d->walk <= 1) {
-		watch_tell(w, out, in, DRIFT_STABLE);
+	} else if (is_warning(w) != (w->state == DRIFT_WARNING)) {
+		watch_tell(w, out, in, w->state == DRIFT_WARNING ? DRIFT_STABLE : DRIFT_WARNING);
 	}
 }

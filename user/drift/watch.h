@@ -23,7 +23,12 @@ struct watch {
 	struct edet *d; /* DETECTING only */
 	double threshold;
 	uint64_t ref_since; /* learned: when learning began */
-	uint64_t last_exchange; /* number of the exchange that brought its last value */
+	uint64_t key; /* of the choice below */
+	/* The exchange that brought its last values, how many they are, and which of them counts.
+	 */
+	uint64_t last_exchange;
+	uint32_t seen;
+	struct feature_value value; /* lives while the exchange is looked at */
 	uint64_t exchanges; /* LEARNING: that had a value of it */
 	bool told_early; /* the drift was reported with an early effect */
 	uint8_t example[DRIFT_MAX_EXAMPLES][16]; /* ring */
@@ -47,9 +52,8 @@ void watch_stop(struct watch *w, struct budget *mem);
 /* Start detecting against a reference. key: of the random numbers. 0 or -ENOMEM. */
 int watch_start(struct watch *w, const struct edet_table *t, const struct profile_feature *ref,
 		uint64_t key, double threshold, struct budget *mem);
-/* One numeric value; number: of the exchange in its service, counted from 1. */
-void watch_value(struct watch *w, struct watch_out *out, const struct drift_input *in,
-		 uint64_t number, double x);
+/* The number that an exchange brought. */
+void watch_value(struct watch *w, struct watch_out *out, const struct drift_input *in, double x);
 /* Enter a state and say so. */
 void watch_tell(struct watch *w, struct watch_out *out, const struct drift_input *in,
 		enum drift_state state);
