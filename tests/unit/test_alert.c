@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* test_alert.c - one alert for one cause: joining, telling again, resolving, sentences, webhook. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,6 +106,7 @@ static struct drift_change change(const char *feature, enum drift_state state, d
 		.ref_n = 1000,
 		.since_ts = NOON + 131 * SECOND,
 		.ts = ts,
+		.exchange = examples[2],
 		.examples = examples,
 		.n_examples = 3,
 	};
@@ -141,6 +143,24 @@ static const char *value(const struct seen *s, unsigned i, const char *key)
 	p += strlen(pattern);
 	snprintf(v[turn], sizeof(v[turn]), "%.*s", (int)strcspn(p, "\""), p);
 	return v[turn];
+}
+
+static uint64_t random_seed;
+
+/* Any bits, often special ones. */
+static double odd_double(void)
+{
+	static const double odd[] = { 0, -0.0, NAN, INFINITY, -INFINITY, DBL_MAX, DBL_MIN, 1 };
+	uint64_t z = random_seed += 0x9e3779b97f4a7c15;
+	double v;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	z ^= z >> 31;
+	if (z % 4 == 0)
+		return odd[z / 4 % 8];
+	memcpy(&v, &z, sizeof(v));
+	return v;
 }
 
 static void test_one_cause(void **state)
@@ -196,7 +216,7 @@ static void test_one_cause(void **state)
 		struct drift_change c =
 			change("request.body.petal_len", DRIFT_DRIFT, 5e6, t + 1000 * SECOND);
 
-		c.since_ts = t + 990 * SECOND;
+		c.exchange = examples[1];
 		alert_on_drift(a, &c);
 	}
 	assert_string_not_equal(value(&s, s.n - 1, "alert.id"), id);
@@ -316,8 +336,172 @@ static void test_sentences(void **state)
 	assert_string_equal(
 		value(&s, 0, "summary"),
 		"distribution of x changed since 14:02:11 UTC: at most 12 % of 350 values "
-		"lie elsewhere than in the reference");
+		"lie elsewhere than in the training data");
 	alert_free(a);
+}
+
+/* What a change says. */
+static const char *sentence(const struct drift_change *c)
+{
+	static char text[1024];
+	struct seen s;
+	struct alert_ctx *a = make(&s, NULL);
+
+	alert_on_drift(a, c);
+	snprintf(text, sizeof(text), "%s", value(&s, 0, "summary"));
+	alert_free(a);
+	return text;
+}
+
+/* Numbers as people write them, at most four significant digits; nothing where there is nothing. */
+static void test_sentence_numbers(void **state)
+{
+	static const struct {
+		double from, to;
+		const char *want;
+	} pair[] = {
+		{ 4.35, 5.9, "4.35 → 5.9" },
+		{ 0, -0.000123456, "0 → -0.0001235" },
+		{ 12345.6, 1234567, "12350 → 1235000" },
+		{ 1.5e-9, -2.71828e12, "1.5e-9 → -2.718e12" },
+		{ 99.996, 9999.6, "100 → 10000" },
+		{ 9999999, 1e7, "1e7 → 1e7" },
+		{ DBL_MAX, DBL_MIN, "1.798e308 → 2.225e-308" },
+		{ INFINITY, -INFINITY, "∞ → -∞" },
+	};
+	struct drift_change c = change("request.body.x", DRIFT_DRIFT, 5e6, NOON + 200 * SECOND);
+	char want[256];
+
+	(void)state;
+	c.effect.n = c.effect.above = 1;
+	for (size_t i = 0; i < sizeof(pair) / sizeof(pair[0]); i++) {
+		c.effect.ref_median = pair[i].from;
+		c.effect.new_median = pair[i].to;
+		snprintf(want, sizeof(want),
+			 "x up 1.4 σ since 14:02:11 UTC: 1 of 1 value above the training median "
+			 "(%s)",
+			 pair[i].want);
+		assert_string_equal(sentence(&c), want);
+	}
+	c.effect.ref_median = NAN;
+	assert_string_equal(sentence(&c),
+			    "x up 1.4 σ since 14:02:11 UTC: mean 4.4 → 5.9 in 1 value");
+	c.effect.mean_shift_sigma = -123456;
+	assert_string_equal(sentence(&c),
+			    "x down 123000 σ since 14:02:11 UTC: mean 4.4 → 5.9 in 1 value");
+	c.effect.mean_shift_sigma = 1e300;
+	c.effect.ref_sd = 1e-300;
+	c.effect.new_sd = 1e-300;
+	assert_string_equal(sentence(&c),
+			    "x up 1e300 σ since 14:02:11 UTC: mean 4.4 → 5.9 in 1 value");
+	c.effect.mean_shift_sigma = NAN;
+	c.effect.new_sd = 2.5;
+	assert_string_equal(sentence(&c), "spread of x × 2.5e300 since 14:02:11 UTC: "
+					  "standard deviation 1e-300 → 2.5 in 1 value");
+	c.effect.ref_sd = c.effect.new_sd = NAN;
+	assert_string_equal(sentence(&c), "distribution of x changed since 14:02:11 UTC: at most "
+					  "50 % of 1 value lies elsewhere than in the training "
+					  "data");
+	c.effect.ks = NAN;
+	assert_string_equal(sentence(&c), "distribution of x changed since 14:02:11 UTC");
+	c.effect.ref_sd = 0;
+	c.effect.new_mean = NAN;
+	assert_string_equal(sentence(&c),
+			    "x no longer constant since 14:02:11 UTC: 4.4 → ? in 1 value");
+	/* Whatever comes, it is short. */
+	random_seed = 1;
+	for (int i = 0; i < 2000; i++) {
+		double *const field[] = { &c.effect.mean_shift_sigma, &c.effect.ks,
+					  &c.effect.ref_mean,         &c.effect.ref_sd,
+					  &c.effect.ref_median,       &c.effect.new_mean,
+					  &c.effect.new_sd,           &c.effect.new_median };
+
+		for (size_t k = 0; k < 8; k++)
+			*field[k] = odd_double();
+		c.effect.ks = fabs(c.effect.ks) <= 1 ? fabs(c.effect.ks) : NAN;
+		assert_true(strlen(sentence(&c)) < 140);
+		assert_null(strstr(sentence(&c), "nan"));
+		assert_null(strstr(sentence(&c), "inf"));
+	}
+}
+
+/* Names are chosen by whoever sends requests. */
+static void test_sentence_names(void **state)
+{
+	struct drift_change c = change("request.body.a\033[2J\r\n\x7f\xc2\x9b"
+				       "31m\tb\xc3\xa9",
+				       DRIFT_DRIFT, 5e6, NOON + 200 * SECOND);
+	struct seen s;
+	struct alert_ctx *a;
+
+	(void)state;
+	assert_memory_equal(sentence(&c), "a?[2J????31m?b\xc3\xa9 up 1.4", 23);
+	a = make(&s, NULL);
+	alert_on_death(a, "x", false, "x\033c (pid 7) crashed", NOON, NULL, NULL, NULL, 0);
+	assert_string_equal(value(&s, 0, "summary"), "x?c (pid 7) crashed");
+	alert_free(a);
+}
+
+/* One agent analyses, another records for later: their clocks differ, what they call things not. */
+static void test_ids_of_two_agents(void **state)
+{
+	struct kv kv[] = {
+		{ .key = "service.name", .type = KV_STR, .s = { "iris", 4 } },
+		{ .key = "service.instance.id", .type = KV_STR, .s = { "3f2a", 4 } },
+		{ .key = "process.pid", .type = KV_U64, .u = 77 },
+		{ .key = "process.creation.time", .type = KV_TIME, .u = NOON },
+	};
+	struct scope proc = { .kv = kv, .n = 4 };
+	struct seen s[2];
+	char other[40];
+
+	(void)state;
+	for (int agent = 0; agent < 2; agent++) {
+		const uint64_t off = agent ? 1700 : 0; /* ns */
+		struct drift_change c =
+			change("request.body.x", DRIFT_DRIFT, 5e6, NOON + 200 * SECOND + off);
+		struct alert_ctx *a = make(&s[agent], NULL);
+
+		c.since_ts += off;
+		kv[3].u = NOON + off;
+		alert_on_drift(a, &c);
+		c.state = DRIFT_RECOVERED;
+		c.ts += 100 * SECOND;
+		c.exchange = examples[0];
+		alert_on_drift(a, &c);
+		alert_on_death(a, "iris", false, "iris (pid 77) crashed: SIGSEGV",
+			       NOON + 300 * SECOND + off, NULL, &proc, NULL, 0);
+		alert_on_death(a, "iris", true, "iris (pid 8) was killed: out of memory",
+			       NOON + 301 * SECOND + off, NULL, NULL, NULL, 0);
+		alert_on_time(a, NOON + 2000 * SECOND + off);
+		alert_free(a);
+	}
+	assert_true(s[0].n == 6 && s[1].n == 6);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_string_equal(value(&s[0], i, "id"), value(&s[1], i, "id"));
+		assert_string_equal(value(&s[0], i, "alert.id"), value(&s[1], i, "alert.id"));
+		for (unsigned k = 0; k < i; k++)
+			assert_string_not_equal(value(&s[0], i, "id"), value(&s[0], k, "id"));
+	}
+	/* Drift, crash and OOM are three; another exchange, another process are others. */
+	assert_string_equal(value(&s[0], 0, "alert.id"), value(&s[0], 1, "alert.id"));
+	assert_string_not_equal(value(&s[0], 1, "alert.id"), value(&s[0], 2, "alert.id"));
+	assert_string_not_equal(value(&s[0], 2, "alert.id"), value(&s[0], 3, "alert.id"));
+	strcpy(other, value(&s[0], 2, "alert.id"));
+	{
+		struct drift_change c =
+			change("request.body.x", DRIFT_DRIFT, 5e6, NOON + 200 * SECOND);
+		struct alert_ctx *a = make(&s[1], NULL);
+
+		c.exchange = examples[0];
+		kv[2].u = 78;
+		alert_on_drift(a, &c);
+		alert_on_death(a, "iris", false, "iris (pid 77) crashed: SIGSEGV",
+			       NOON + 300 * SECOND, NULL, &proc, NULL, 0);
+		alert_free(a);
+	}
+	assert_string_not_equal(value(&s[1], 0, "alert.id"), value(&s[0], 0, "alert.id"));
+	assert_string_not_equal(value(&s[1], 1, "alert.id"), other);
 }
 
 static void test_deaths(void **state)
@@ -437,9 +621,15 @@ static void test_webhook(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_cause), cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_no_storm),  cmocka_unit_test(test_sentences),
-		cmocka_unit_test(test_deaths),    cmocka_unit_test(test_scopes),
+		cmocka_unit_test(test_one_cause),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_no_storm),
+		cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_sentence_numbers),
+		cmocka_unit_test(test_sentence_names),
+		cmocka_unit_test(test_ids_of_two_agents),
+		cmocka_unit_test(test_deaths),
+		cmocka_unit_test(test_scopes),
 		cmocka_unit_test(test_webhook),
 	};
 

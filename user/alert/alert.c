@@ -161,8 +161,12 @@ static struct scope *scope_copy(const struct scope *s)
 	return c;
 }
 
+/*
+ * cause: what any agent that sees it knows of it, so that all of them call the alert the same; no
+ * time, since theirs differ by microseconds.
+ */
 static struct alert *open_alert(struct alert_ctx *a, enum alert_kind kind, const char *service,
-				const char *what, uint64_t since, const struct scope *host,
+				const uint8_t cause[16], uint64_t since, const struct scope *host,
 				const struct scope *proc)
 {
 	struct alert *al;
@@ -184,9 +188,8 @@ static struct alert *open_alert(struct alert_ctx *a, enum alert_kind kind, const
 	}
 	id_start(&h, "alert.id");
 	id_bytes(&h, service, strlen(service));
-	id_bytes(&h, what, strlen(what));
 	id_u64(&h, (uint64_t)kind);
-	id_u64(&h, since);
+	id_bytes(&h, cause, 16);
 	id_finish(&h, al->id);
 	a->open[a->n++] = al;
 	return al;
@@ -299,7 +302,7 @@ void alert_on_drift(struct alert_ctx *a, const struct drift_change *c)
 		return;
 	if (!al)
 		al = open_alert(a, c->response ? ALERT_PREDICTION_DRIFT : ALERT_DATA_DRIFT,
-				c->service, c->feature, c->since_ts, c->host, c->proc);
+				c->service, c->exchange, c->since_ts, c->host, c->proc);
 	if (!al) {
 		a->refused++;
 		return;
@@ -323,18 +326,40 @@ void alert_on_drift(struct alert_ctx *a, const struct drift_change *c)
 /* ---- deaths ------------------------------------------------------------------------------------
  */
 
+/* Of the process that died. Its creation time is no fact: clocks say it a little differently. */
+static void death_cause(const struct scope *proc, const char *summary, uint8_t cause[16])
+{
+	const struct kv *kv = proc ? proc->kv : NULL;
+	struct id_hash h;
+
+	id_start(&h, "death");
+	for (size_t i = 0; proc && i < proc->n; i++, kv++) {
+		if (!strcmp(kv->key, "service.instance.id") && kv->type == KV_STR)
+			id_bytes(&h, kv->s.p, kv->s.n);
+		else if (!strcmp(kv->key, "process.pid") && kv->type == KV_U64)
+			id_u64(&h, kv->u);
+	}
+	/* It names the pid, too. */
+	if (!proc)
+		id_bytes(&h, summary, strlen(summary));
+	id_finish(&h, cause);
+}
+
 void alert_on_death(struct alert_ctx *a, const char *service, bool oom, const char *summary,
 		    uint64_t ts, const struct scope *host, const struct scope *proc,
 		    const uint8_t (*examples)[16], size_t n_examples)
 {
 	const enum alert_kind kind = oom ? ALERT_OOM : ALERT_CRASH;
 	struct alert *al = NULL;
+	uint8_t cause[16];
 
 	for (unsigned i = 0; i < a->n && !al; i++)
 		if (a->open[i]->kind == kind && !strcmp(a->open[i]->service, service))
 			al = a->open[i];
-	if (!al)
-		al = open_alert(a, kind, service, "", ts, host, proc);
+	if (!al) {
+		death_cause(proc, summary, cause);
+		al = open_alert(a, kind, service, cause, ts, host, proc);
+	}
 	if (!al) {
 		a->refused++;
 		return;

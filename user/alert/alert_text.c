@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* alert_text.c - what an alert says to people: the sentence, the severity, the advice. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -65,45 +67,140 @@ static void put_since(struct buf *b, uint64_t since, uint64_t now)
 		buf_printf(b, " since %s UTC", text);
 }
 
+/* Names come from payloads: control characters (C0, DEL, C1 in UTF-8) are shown as '?'. */
+static void put_plain(struct buf *b, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (; *p; p++) {
+		const bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+
+		buf_putc(b, *p < 0x20 || *p == 0x7f || c1 ? '?' : (char)*p);
+		p += c1;
+	}
+}
+
+static void put_name(struct buf *b, const struct moved *m)
+{
+	put_plain(b, alert_short_name(m->name));
+}
+
+static void trim_zeros(char *text)
+{
+	char *end = text + strlen(text);
+
+	if (!strchr(text, '.'))
+		return;
+	while (end[-1] == '0')
+		end--;
+	if (end[-1] == '.')
+		end--;
+	*end = '\0';
+}
+
+/* At most so many significant digits (4 at most), as people write them: 12350, 0.02, 1.235e9. */
+static void put_number(struct buf *b, double v, int digits)
+{
+	char text[32], *e;
+	int power;
+
+	if (!isfinite(v)) {
+		buf_puts(b, isnan(v) ? "?" : v > 0 ? "∞" : "-∞");
+		return;
+	}
+	snprintf(text, sizeof(text), "%.*e", digits - 1, v);
+	e = strchr(text, 'e');
+	power = atoi(e + 1);
+	if (power >= -4 && power < 7)
+		snprintf(text, sizeof(text), "%.*f", power < digits ? digits - 1 - power : 0,
+			 strtod(text, NULL));
+	else
+		*e = '\0';
+	trim_zeros(text);
+	buf_puts(b, text);
+	if (power < -4 || power >= 7)
+		buf_printf(b, "e%d", power);
+}
+
+static void put_from_to(struct buf *b, double from, double to)
+{
+	put_number(b, from, 4);
+	buf_puts(b, " → ");
+	put_number(b, to, 4);
+}
+
+static const char *values(uint64_t n)
+{
+	return n == 1 ? "value" : "values";
+}
+
+static void put_in_values(struct buf *b, uint64_t n)
+{
+	buf_printf(b, " in %llu %s", (unsigned long long)n, values(n));
+}
+
 static void put_shift(const struct moved *m, uint64_t now, struct buf *b)
 {
 	const struct effect *e = &m->effect;
 	const bool up = e->mean_shift_sigma > 0;
-	const unsigned long long n = e->n, above = e->above;
+	const double shift = fabs(e->mean_shift_sigma);
 
-	buf_printf(b, "%s %s %.*f σ", alert_short_name(m->name), up ? "up" : "down",
-		   fabs(e->mean_shift_sigma) < 9.95 ? 1 : 0, fabs(e->mean_shift_sigma));
+	put_name(b, m);
+	buf_puts(b, up ? " up " : " down ");
+	if (shift < 9.95)
+		buf_printf(b, "%.1f", shift);
+	else
+		put_number(b, shift, 3);
+	buf_puts(b, " σ");
 	put_since(b, m->since_ts, now);
-	buf_printf(b, ": %llu of %llu values %s the %s median (%.4g → %.4g)",
-		   up ? above : n - above, n, up ? "above" : "at or below",
-		   m->baseline ? "training" : "reference", e->ref_median, e->new_median);
+	if (isnan(e->ref_median) || isnan(e->new_median)) {
+		buf_puts(b, ": mean ");
+		put_from_to(b, e->ref_mean, e->new_mean);
+		put_in_values(b, e->n);
+		return;
+	}
+	buf_printf(b, ": %llu of %llu %s %s the %s median (",
+		   (unsigned long long)(up ? e->above : e->n - e->above), (unsigned long long)e->n,
+		   values(e->n), up ? "above" : "at or below",
+		   m->baseline ? "training" : "reference");
+	put_from_to(b, e->ref_median, e->new_median);
+	buf_putc(b, ')');
 }
 
 static void put_change(const struct moved *m, uint64_t now, struct buf *b)
 {
 	const struct effect *e = &m->effect;
-	const char *name = alert_short_name(m->name);
 	const double spread = log(e->new_sd / e->ref_sd);
 
 	if (e->ref_sd == 0) {
-		buf_printf(b, "%s no longer constant", name);
+		put_name(b, m);
+		buf_puts(b, " no longer constant");
 		put_since(b, m->since_ts, now);
-		buf_printf(b, ": %.4g → %.4g in %llu values", e->ref_mean, e->new_mean,
-			   (unsigned long long)e->n);
-	} else if (isfinite(spread) && fabs(spread) > fabs(e->mean_shift_sigma) &&
-		   fabs(spread) > 0.1) {
-		buf_printf(b, "spread of %s × %.2g", name, exp(spread));
+		buf_puts(b, ": ");
+		put_from_to(b, e->ref_mean, e->new_mean);
+		put_in_values(b, e->n);
+	} else if (isfinite(spread) && fabs(spread) > 0.1 &&
+		   !(fabs(e->mean_shift_sigma) >= fabs(spread))) {
+		buf_puts(b, "spread of ");
+		put_name(b, m);
+		buf_puts(b, " × ");
+		put_number(b, exp(spread), 2);
 		put_since(b, m->since_ts, now);
-		buf_printf(b, ": standard deviation %.3g → %.3g in %llu values", e->ref_sd,
-			   e->new_sd, (unsigned long long)e->n);
+		buf_puts(b, ": standard deviation ");
+		put_from_to(b, e->ref_sd, e->new_sd);
+		put_in_values(b, e->n);
 	} else if (fabs(e->mean_shift_sigma) > 0.1) {
 		put_shift(m, now, b);
 	} else {
-		buf_printf(b, "distribution of %s changed", name);
+		buf_puts(b, "distribution of ");
+		put_name(b, m);
+		buf_puts(b, " changed");
 		put_since(b, m->since_ts, now);
-		buf_printf(b,
-			   ": at most %.0f %% of %llu values lie elsewhere than in the reference",
-			   100 * e->ks, (unsigned long long)e->n);
+		if (isnan(e->ks))
+			return;
+		buf_printf(b, ": at most %.0f %% of %llu %s elsewhere than in the %s", 100 * e->ks,
+			   (unsigned long long)e->n, e->n == 1 ? "value lies" : "values lie",
+			   m->baseline ? "training data" : "reference");
 	}
 }
 
@@ -123,8 +220,10 @@ static void put_names(const struct alert *a, unsigned from, struct buf *b)
 {
 	const unsigned end = a->n_moved - from > NAMED_BESIDES ? from + NAMED_BESIDES : a->n_moved;
 
-	for (unsigned i = from; i < end; i++)
-		buf_printf(b, "%s%s", i > from ? ", " : "", alert_short_name(a->moved[i]->name));
+	for (unsigned i = from; i < end; i++) {
+		buf_puts(b, i > from ? ", " : "");
+		put_name(b, a->moved[i]);
+	}
 	if (end < a->n_moved)
 		buf_printf(b, " and %u more", a->n_moved - end);
 }
@@ -132,7 +231,7 @@ static void put_names(const struct alert *a, unsigned from, struct buf *b)
 void alert_summary(const struct alert *a, struct buf *out)
 {
 	if (a->kind == ALERT_CRASH || a->kind == ALERT_OOM) {
-		buf_puts(out, a->death);
+		put_plain(out, a->death);
 		if (a->deaths > 1)
 			buf_printf(out, " (%u times)", a->deaths);
 		return;
