@@ -25,6 +25,7 @@
 #include "proto/proto.h"
 
 #define HOOK_TIMEOUT_S 60
+#define QUEUE_MIN ((size_t)256 << 10) /* of an output: the largest record fits */
 #define CLOSE_TIMEOUT_MS 2000 /* how long a stalled reader may hold up the end of `run` */
 
 struct pipeline {
@@ -294,12 +295,15 @@ static int open_outputs(struct pipeline *p, bool live, struct err *e)
 	const char *fallback[1] = { isatty(STDOUT_FILENO) ? "text" : "jsonl" };
 	const char *const *spec = p->o->outputs.n ? (const char *const *)p->o->outputs.v : fallback;
 	const size_t n = p->o->outputs.n ? p->o->outputs.n : 1;
+	size_t queue = p->plan.outputs / n;
 
+	if (queue < QUEUE_MIN)
+		queue = QUEUE_MIN;
 	p->out = calloc(n, sizeof(*p->out));
 	if (!p->out)
 		return err_set(e, EXIT_FAILED, "out of memory");
 	for (size_t i = 0; i < n; i++) {
-		p->out[i] = output_open(spec[i], !live, p->plan.outputs / n, e);
+		p->out[i] = output_open(spec[i], !live, queue, e);
 		if (!p->out[i])
 			return -1;
 		p->n_out++;

@@ -110,7 +110,9 @@ static void as_text(const struct sample *s, struct buf *tail, enum content_kind 
 	out->redactions = clean(red, kind, scratch, s->head.p, head);
 	if (out->omitted) {
 		buf_put(scratch, ellipsis, sizeof(ellipsis) - 1);
-		out->redactions += clean(red, kind, scratch, tail->p + from, tail->len - from);
+		if (tail->len > from)
+			out->redactions +=
+				clean(red, kind, scratch, tail->p + from, tail->len - from);
 	} else if (tail->len) {
 		out->redactions += clean(red, kind, scratch, tail->p, tail->len);
 	}

@@ -446,7 +446,7 @@ static void list_one(const struct exchange_ctx *ctx, const struct exchange *x, u
 		json_key(out, "request.id");
 		json_str(out, id, n);
 	}
-	target_split(x->text.p + x->target_off, x->target_len, &t);
+	target_split(x->target_len ? x->text.p + x->target_off : NULL, x->target_len, &t);
 	if (t.path_len) {
 		buf_clear(tmp);
 		redact_path(ctx->red, tmp, t.path, t.path_len);

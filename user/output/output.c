@@ -268,7 +268,7 @@ static void *writer(void *arg)
 		done = write_active(o);
 
 		pthread_mutex_lock(&o->lock);
-		lost = count_lines(o->active.p + done, o->active.len - done);
+		lost = o->active.len ? count_lines(o->active.p + done, o->active.len - done) : 0;
 		o->stats.lost_records += lost;
 		o->stats.lost_bytes += o->active.len - done;
 		o->active_len = 0;
