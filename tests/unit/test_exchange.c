@@ -866,6 +866,35 @@ static const struct {
 	{ PAYLOAD_NONE, "application/json", NULL, "{}", 2, NULL, "generic.json" },
 };
 
+/* As many texts as one record can have: each header brings a key of its own. */
+static void every_place_for_a_header_taken(void **state)
+{
+	struct world *w = simple();
+	char name[64];
+
+	(void)state;
+	request_line(w, 0, "POST", "/a?b=c", T0);
+	for (int i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "x-ratelimit-n%d", i);
+		header(w, 0, true, name, "1", T0);
+	}
+	body(w, 0, true, "question", 8, T0);
+	ended(w, 0, true, T0);
+	status_line(w, 0, 429, T0);
+	for (int i = 0; i < 14; i++) {
+		snprintf(name, sizeof(name), "x-ratelimit-n%d", i);
+		header(w, 0, false, name, "2", T0);
+	}
+	body(w, 0, false, "answer", 6, T0);
+	ended(w, 0, false, T0);
+	expect(w, 0, "\"http.request.header.x-ratelimit-n11\":\"1\"");
+	expect(w, 0, "\"http.response.header.x-ratelimit-n11\":\"2\"");
+	expect(w, 0, "\"exchange.headers_dropped\":2");
+	expect(w, 0, "\"request.body\":\"question\"");
+	expect(w, 0, "\"response.body\":\"answer\"");
+	world_free(w);
+}
+
 static void bodies_by_mode_and_type(void **state)
 {
 	char want[64];
@@ -1104,6 +1133,7 @@ int main(void)
 		cmocka_unit_test(steps_know_their_parent),
 		cmocka_unit_test(trace_headers),
 		cmocka_unit_test(headers_are_few_bounded_and_once),
+		cmocka_unit_test(every_place_for_a_header_taken),
 		cmocka_unit_test(bodies_by_mode_and_type),
 		cmocka_unit_test(secrets_do_not_leave),
 		cmocka_unit_test(cuts_respect_characters),

@@ -11,7 +11,7 @@
  * Texts go to scratch, which moves while it grows: values (and keys) in it are noted by offset and
  * become pointers at the end.
  */
-#define MAX_NOTES 48
+#define MAX_NOTES (2 * EXCHANGE_MAX_HEADERS + 16) /* a header may have a key of its own */
 struct note {
 	unsigned kv;
 	bool key;
@@ -29,8 +29,10 @@ struct builder {
 
 static void note(struct builder *b, size_t off, bool key)
 {
-	if (b->n == MAX_NOTES || b->r->overflow) {
-		b->r->overflow = true;
+	if (b->r->overflow)
+		return; /* the key was not added */
+	if (b->n == MAX_NOTES) {
+		b->r->n--; /* a value that would never find its bytes */
 		return;
 	}
 	b->note[b->n++] = (struct note){ (unsigned)(b->r->n - 1), key, off };
@@ -47,6 +49,7 @@ static void put_from(struct builder *b, const char *key, size_t off)
 
 static void settle(struct builder *b)
 {
+	b->r->overflow |= b->n == MAX_NOTES;
 	if (!b->scratch->p)
 		return;
 	for (unsigned i = 0; i < b->n; i++) {
@@ -250,6 +253,8 @@ static void put_headers(struct builder *b, const struct exchange *x)
 		if (b->r->n > before)
 			note(b, off, true);
 	}
+	if (x->headers_dropped)
+		record_u64(b->r, "exchange.headers_dropped", x->headers_dropped);
 	if (b->agent_len) {
 		record_str(b->r, "user_agent.original", NULL, b->agent_len);
 		note(b, b->agent_off, false);
