@@ -195,8 +195,3 @@ uint64_t sample_omitted(const struct sample *s)
 {
 	return s->total - s->head.len - s->ring_len;
 }
-
-size_t sample_memory(const struct sample *s)
-{
-	return s->head.cap + s->ring_cap;
-}

@@ -35,6 +35,9 @@ bool sample_whole(const struct sample *s);
 /* Append the tail's bytes (those that are not already in the head) to out. */
 void sample_tail(const struct sample *s, struct buf *out);
 uint64_t sample_omitted(const struct sample *s); /* bytes of the message in neither head nor tail */
-size_t sample_memory(const struct sample *s);
+static inline size_t sample_memory(const struct sample *s)
+{
+	return s->head.cap + s->ring_cap;
+}
 
 #endif

@@ -174,11 +174,11 @@ static void make_room(struct exchange_ctx *ctx, const struct open *keep, uint64_
 	}
 }
 
-/* More is kept of o than before. */
+/* More may be kept of o than before. */
 static void grown(struct exchange_ctx *ctx, struct open *o, uint64_t ts)
 {
-	open_account(ctx, o);
-	make_room(ctx, o, ts);
+	if (open_account(ctx, o))
+		make_room(ctx, o, ts);
 }
 
 static struct open *begin(struct exchange_ctx *ctx, const struct msg *m, bool by_response)
@@ -379,10 +379,8 @@ static void on_msg(void *arg, const struct msg *m)
 		on_bytes(o, m);
 		break;
 	case MSG_HEADER:
-		if (m->request || !o->interim) {
-			headers_take(ctx, o, m);
+		if ((m->request || !o->interim) && headers_take(ctx, o, m))
 			grown(ctx, o, m->ts);
-		}
 		on_bytes(o, m);
 		break;
 	case MSG_HEADERS_END:

@@ -52,13 +52,14 @@ static inline struct open *open_of_sampled(struct lru_node *n)
 /* open.c */
 struct open *open_new(struct exchange_ctx *ctx); /* NULL: no memory */
 void open_put(struct exchange_ctx *ctx, struct open *o);
-void open_account(struct exchange_ctx *ctx, struct open *o); /* it grew or shrank */
+bool open_account(struct exchange_ctx *ctx, struct open *o); /* true: it grew or shrank */
 void open_drop_samples(struct exchange_ctx *ctx, struct open *o);
 void open_empty_pool(struct exchange_ctx *ctx);
 void open_free_all(struct exchange_ctx *ctx);
 
 /* headers.c */
-void headers_take(struct exchange_ctx *ctx, struct open *o, const struct msg *m);
+/* True: it was kept. */
+bool headers_take(struct exchange_ctx *ctx, struct open *o, const struct msg *m);
 const char *headers_key(const struct header *h); /* record key, or NULL: x-ratelimit-… */
 bool headers_free_form(const struct header *h); /* the value may hold anything a person wrote */
 bool headers_is_user_agent(const struct header *h);

@@ -308,19 +308,20 @@ static void keep(struct exchange *x, int k, const struct msg *m)
 	}
 }
 
-void headers_take(struct exchange_ctx *ctx, struct open *o, const struct msg *m)
+bool headers_take(struct exchange_ctx *ctx, struct open *o, const struct msg *m)
 {
 	const int k = lookup(m->header.name, m->header.name_len);
 
 	if (m->header.trailer)
-		return;
+		return false;
 	if (k == K_NONE) {
 		take_credential(ctx, &o->x, m);
-		return;
+		return false;
 	}
 	keep(&o->x, k, m);
 	if (k >= 0)
 		take_meaning(&o->x, k, m->request, m->header.value, m->header.value_len);
+	return true;
 }
 
 const struct header *exchange_header(const struct exchange *x, bool response, const char *name)

@@ -64,15 +64,18 @@ void open_put(struct exchange_ctx *ctx, struct open *o)
 	ctx->n_pool++;
 }
 
-void open_account(struct exchange_ctx *ctx, struct open *o)
+bool open_account(struct exchange_ctx *ctx, struct open *o)
 {
 	const size_t samples = sample_memory(&o->x.req.body) + sample_memory(&o->x.res.body);
 	const size_t bytes = OBJECT_BYTES + o->x.text.cap + samples;
 
+	if (bytes == o->bytes && samples == o->sample_bytes)
+		return false;
 	ctx->bytes += bytes - o->bytes;
 	ctx->sample_bytes += samples - o->sample_bytes;
 	o->bytes = bytes;
 	o->sample_bytes = samples;
+	return true;
 }
 
 void open_drop_samples(struct exchange_ctx *ctx, struct open *o)

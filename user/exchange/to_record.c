@@ -38,8 +38,8 @@ static void note(struct builder *b, size_t off, bool key)
 	b->note[b->n++] = (struct note){ (unsigned)(b->r->n - 1), key, off };
 }
 
-/* The scratch's bytes from off on are the value. */
-static void put_from(struct builder *b, const char *key, size_t off)
+/* The scratch's bytes from off on are the value. Inline: most keys are literals. */
+static inline void put_from(struct builder *b, const char *key, size_t off)
 {
 	if (b->scratch->len <= off)
 		return;
@@ -223,15 +223,35 @@ static size_t ratelimit_key(struct builder *b, const struct exchange *x, const s
 	return off;
 }
 
-static void put_headers(struct builder *b, const struct exchange *x)
+/* Known headers that came more than once, a bit for each. */
+static void find_repeated(const struct exchange *x, uint32_t repeated[2])
 {
 	uint32_t met[2] = { 0, 0 };
 
 	for (unsigned i = 0; i < x->n_headers; i++) {
 		const struct header *h = &x->header[i];
+
+		repeated[h->response] |= met[h->response] & 1u << h->row;
+		met[h->response] |= 1u << h->row;
+	}
+}
+
+static void put_headers(struct builder *b, const struct exchange *x)
+{
+	uint32_t met[2] = { 0, 0 }, repeated[2] = { 0, 0 };
+
+	find_repeated(x, repeated);
+	for (unsigned i = 0; i < x->n_headers; i++) {
+		const struct header *h = &x->header[i];
 		const char *key = headers_key(h);
 		size_t before = b->r->n, off;
 
+		/* Most: once, and nothing that could hold a secret. */
+		if (key && !headers_free_form(h) && !(repeated[h->response] & 1u << h->row)) {
+			if (h->value_len)
+				record_str(b->r, key, x->text.p + h->value_off, h->value_len);
+			continue;
+		}
 		if (met_before(x, i, met))
 			continue;
 		if (key) {

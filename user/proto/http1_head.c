@@ -62,35 +62,46 @@ static size_t token_len(const uint8_t *p, size_t n)
 	return i;
 }
 
-/*
- * Anomalies for the control bytes in a line; HT is none. Eight bytes at a time: a byte below 0x20
- * borrows into its top bit, 0x7f becomes zero under xor.
- */
-static uint32_t control_bytes(const uint8_t *p, size_t n)
+/* Is one of the 8 bytes at p a control byte? A byte below 0x20 borrows into its top bit, 0x7f
+ * becomes zero under xor. */
+static inline uint64_t controls_of_8(const uint8_t *p)
 {
 	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+	uint64_t v, del;
+
+	memcpy(&v, p, 8);
+	del = v ^ (ones * 0x7f);
+	return (((v - ones * 0x20) & ~v) | ((del - ones) & ~del)) & tops;
+}
+
+static bool has_controls(const uint8_t *p, size_t n)
+{
+	uint64_t any = 0;
+
+	if (n < 8) {
+		for (size_t i = 0; i < n; i++)
+			any |= p[i] < 0x20 || p[i] == 0x7f;
+		return any;
+	}
+	for (size_t i = 0; i + 8 < n; i += 8)
+		any |= controls_of_8(p + i);
+	return any | controls_of_8(p + n - 8); /* the last eight, some of them again */
+}
+
+/* Anomalies for the control bytes in a line; HT is none. */
+static uint32_t control_bytes(const uint8_t *p, size_t n)
+{
 	uint32_t an = 0;
-	size_t i = 0;
 
-	while (i < n) {
-		if (n - i >= 8) {
-			uint64_t v, del;
-
-			memcpy(&v, p + i, 8);
-			del = v ^ (ones * 0x7f);
-			if (!((((v - ones * 0x20) & ~v) | ((del - ones) & ~del)) & tops)) {
-				i += 8;
-				continue;
-			}
-		}
-		for (size_t end = n - i < 8 ? n : i + 8; i < end; i++) {
-			if (p[i] == 0)
-				an |= H1_BIT(H1_AN_NUL);
-			else if (p[i] == '\r')
-				an |= H1_BIT(H1_AN_BARE_CR);
-			else if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
-				an |= H1_BIT(H1_AN_CONTROL_BYTE);
-		}
+	if (!has_controls(p, n))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == 0)
+			an |= H1_BIT(H1_AN_NUL);
+		else if (p[i] == '\r')
+			an |= H1_BIT(H1_AN_BARE_CR);
+		else if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+			an |= H1_BIT(H1_AN_CONTROL_BYTE);
 	}
 	return an;
 }
