@@ -7,6 +7,8 @@
 #include "stream.bpf.h"
 #include "submit.bpf.h"
 
+#define PF_KTHREAD 0x00200000
+
 struct iter_scratch {
 	struct life_rec life;
 	struct ev_conn conn;
@@ -55,6 +57,10 @@ int iter_task(struct bpf_iter__task *ctx)
 		return 0;
 	tgid = BPF_CORE_READ(task, tgid);
 	if (tgid != (__u32)BPF_CORE_READ(task, pid))
+		return 0;
+	/* A zombie leader may still have threads that live. */
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD ||
+	    BPF_CORE_READ(task, signal, live.counter) <= 0)
 		return 0;
 	w = scratch_get();
 	if (!w)

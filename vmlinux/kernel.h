@@ -120,6 +120,7 @@ struct nsproxy {
 };
 struct task_struct {
 	struct thread_info thread_info;
+	unsigned int flags; /* PF_* */
 	struct mm_struct *mm;
 	int exit_code;
 	int pid;

@@ -225,11 +225,23 @@ static void losses_are_counted(void **state)
 }
 
 /* Found by the port on which it listens, now or later; by name and executable. */
+/* Others of this name may run on the host; the worker must be in, this process never. */
+static void check_taken_in(const struct fixture *f)
+{
+	const struct ev_text *t;
+	bool in = false;
+
+	for (size_t i = 0; (t = next_of(&f->log, &i, EV_TARGET, 0));) {
+		assert_int_not_equal(t->h.tgid, getpid());
+		in |= t->h.tgid == f->target;
+	}
+	assert_true(in);
+}
+
 static void targets_by_rule(void **state)
 {
 	struct fixture *f = *state;
 	const char *comm = "test_probe_life*", *exe = "*test_probe_life*";
-	const struct ev_text *t;
 	uint16_t port;
 	struct peer p;
 	int ls, fd;
@@ -246,9 +258,7 @@ static void targets_by_rule(void **state)
 	worker_write(f, fd, BY_WRITE, 100, &p);
 	assert_false(probe_finished(f->p));
 	probe_off(f);
-	t = first_of(&f->log, EV_TARGET, 0);
-	assert_non_null(t);
-	assert_int_equal(t->h.tgid, f->target);
+	check_taken_in(f);
 	assert_non_null(first_of(&f->log, EV_PROC, 0));
 	assert_int_equal(check_stream(&f->log, inode_of(f->pid, fd), EV_WRITE, 0), 100);
 
@@ -264,9 +274,7 @@ static void targets_by_rule(void **state)
 	f->o.exes = &exe;
 	f->o.n_exes = 1;
 	probe_on(f);
-	t = first_of(&f->log, EV_TARGET, 0);
-	assert_non_null(t);
-	assert_int_equal(t->h.tgid, f->target); /* not ourselves, of the same name */
+	check_taken_in(f);
 	probe_off(f);
 
 	log_free(&f->log);
@@ -274,9 +282,7 @@ static void targets_by_rule(void **state)
 	f->o.comms = &comm;
 	f->o.n_comms = 1;
 	probe_on(f);
-	t = first_of(&f->log, EV_TARGET, 0);
-	assert_non_null(t);
-	assert_int_equal(t->h.tgid, f->target);
+	check_taken_in(f);
 	probe_off(f);
 	close(p.fd);
 }
@@ -331,28 +337,45 @@ static void a_later_listener_becomes_a_target(void **state)
 	close(p.fd);
 }
 
+/* A copy of this program under a name of its own. */
+static void copy_self(const char *path)
+{
+	const int from = open("/proc/self/exe", O_RDONLY);
+	const int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	struct stat st;
+	off_t off = 0;
+
+	assert_true(from >= 0 && to >= 0 && !fstat(from, &st));
+	while (off < st.st_size)
+		assert_true(sendfile(to, from, &off, (size_t)(st.st_size - off)) > 0);
+	close(from);
+	close(to);
+}
+
 /* Told at its exec, not by a scan; found by name and by where it lies. */
 static void a_later_program_becomes_a_target(void **state)
 {
 	struct fixture *f = *state;
-	const char *comm = "exe", *exe = "*/test_probe_life*";
+	char path[64];
+	const char *comm = path + 5, *exe = path;
 	const struct ev_text *t;
 	pid_t pid;
 
 	NEEDS_PROBES();
+	snprintf(path, sizeof(path), "/tmp/later-%d", (int)getpid());
+	copy_self(path);
 	for (int by_comm = 0; by_comm < 2; by_comm++) {
 		f->o.n_pids = 0;
 		f->o.comms = &comm;
-		f->o.n_comms = by_comm;
+		f->o.n_comms = (size_t)by_comm;
 		f->o.exes = &exe;
 		f->o.n_exes = !by_comm;
 		log_free(&f->log);
-		worker_stop(f);
 		probe_on(f);
 		assert_null(first_of(&f->log, EV_TARGET, 0));
 		pid = fork();
 		if (!pid) {
-			execl("/proc/self/exe", "later", "--sleep", "1", (char *)NULL);
+			execl(path, comm, "--sleep", "1", (char *)NULL);
 			_exit(1);
 		}
 		for (int i = 0; i < 50 && !first_of(&f->log, EV_TARGET, 0); i++)
@@ -365,6 +388,7 @@ static void a_later_program_becomes_a_target(void **state)
 		assert_non_null(first_of(&f->log, EV_EXEC, 0));
 		assert_non_null(first_of(&f->log, EV_EXIT, 0));
 	}
+	unlink(path);
 }
 
 /* The cgroup of this process, if it is not the root, which everybody is in. */
@@ -419,7 +443,7 @@ static void a_filling_ring_wakes_its_reader(void **state)
 	probe_off(f);
 	for (size_t i = 0; next_of(&f->log, &i, EV_DATA, 0);)
 		got++;
-	assert_true(got > 700);
+	assert_true(got > 200); /* the ring holds 64: without a wake-up that would be all */
 }
 
 static void a_command_is_watched_from_its_start(void **state)
