@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* main.c - parse the command line, run one command, turn its error into one message and an exit
  * status. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 
@@ -27,6 +29,15 @@ static int run_command(enum command cmd, const struct options *o, struct err *e)
 	return EXIT_USAGE;
 }
 
+/* A closed descriptor 0, 1 or 2 would be handed to the next file that is opened, and diagnostics or
+ * records would end up in it. */
+static void hold_standard_fds(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) < 0)
+			_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	/* Memory of this process is other people's payload: no core file may hold it. */
@@ -37,6 +48,7 @@ int main(int argc, char **argv)
 	int status;
 
 	setrlimit(RLIMIT_CORE, &no_core);
+	hold_standard_fds();
 	if (options_parse(&o, &cmd, argc, argv, &e)) {
 		err_print(&e);
 		return e.status;

@@ -16,6 +16,7 @@ struct feed {
 	struct pipeline *pipeline;
 	struct capture_writer *capture;
 	int capture_err;
+	const char *config; /* file of options, or NULL */
 };
 
 static struct probe *live_probe; /* for the signal handler */
@@ -74,6 +75,10 @@ static const char *poll_until_over(struct probe *p, struct feed *f)
 			return "capture failed";
 		if (cmd_signals.reload) {
 			cmd_signals.reload = 0;
+			if (f->config)
+				warn_print("SIGHUP: files are opened anew; %s is read at the start "
+					   "only",
+					   f->config);
 			if (f->pipeline)
 				pipeline_reopen(f->pipeline);
 			else
@@ -131,7 +136,7 @@ int cmd_run(const struct options *o, struct err *e)
 {
 	struct probe_opts po;
 	struct capture_meta meta;
-	struct feed f = { 0 };
+	struct feed f = { .config = o->config };
 	struct probe *p;
 
 	probe_opts_from(o, &po);
@@ -159,7 +164,7 @@ int cmd_record(const struct options *o, struct err *e)
 {
 	struct probe_opts po;
 	struct capture_meta meta;
-	struct feed f = { 0 };
+	struct feed f = { .config = o->config };
 	struct probe *p;
 
 	if (o->outputs.n != 1) {

@@ -26,6 +26,7 @@
 
 #define HOOK_TIMEOUT_S 60
 #define QUEUE_MIN ((size_t)256 << 10) /* of an output: the largest record fits */
+#define SETTLE_TIMEOUT_MS 500
 #define CLOSE_TIMEOUT_MS 2000 /* how long a stalled reader may hold up the end of `run` */
 
 struct pipeline {
@@ -227,6 +228,9 @@ static void stop(struct pipeline *p)
 		return;
 	p->stopped = true;
 	conn_stop(p->conns, p->now);
+	/* What an output cannot write by now is lost, and belongs into the last account. */
+	for (size_t i = 0; p->live && i < p->n_out; i++)
+		output_settle(p->out[i], SETTLE_TIMEOUT_MS);
 	emit_self(p);
 }
 

@@ -172,34 +172,41 @@ static void put_counts(struct buf *b, const struct count *c)
 	json_obj_end(b);
 }
 
-static void put_outputs(struct buf *b, const struct self_view *v)
+/* Records that an output lost; at the end also those that it still holds and cannot write. */
+static uint64_t lost_by(const struct output *o, bool final, struct output_stats *os)
+{
+	output_stats(o, os);
+	return os->lost_records + (final ? os->queued : 0);
+}
+
+static void put_outputs(struct buf *b, const struct self_view *v, bool final)
 {
 	json_arr(b);
 	for (size_t i = 0; i < v->n_out; i++) {
 		struct output_stats os;
 
-		output_stats(v->out[i], &os);
+		const uint64_t lost = lost_by(v->out[i], final, &os);
+
 		json_obj(b);
 		json_key(b, "name");
 		json_cstr(b, output_name(v->out[i]));
 		json_key(b, "records");
 		json_u64(b, os.records);
 		json_key(b, "lost");
-		json_u64(b, os.lost_records);
+		json_u64(b, lost);
 		json_obj_end(b);
 	}
 	json_arr_end(b);
 }
 
-static uint64_t output_lost(const struct self_view *v)
+static uint64_t output_lost(const struct self_view *v, bool final)
 {
 	uint64_t lost = 0;
 
 	for (size_t i = 0; i < v->n_out; i++) {
 		struct output_stats os;
 
-		output_stats(v->out[i], &os);
-		lost += os.lost_records;
+		lost += lost_by(v->out[i], final, &os);
 	}
 	return lost;
 }
@@ -230,7 +237,7 @@ void self_to_record(const struct self_state *s, const struct self_view *v, uint6
 		{ "table_full", s->lost[1] },
 		{ "copy_fault", s->lost[2] },
 		{ "parse", v->parse_lost },
-		{ "output", output_lost(v) },
+		{ "output", output_lost(v, s->final) },
 		{ "memory", memory_lost(v) },
 		{ NULL, 0 },
 	};
@@ -311,7 +318,7 @@ void self_to_record(const struct self_state *s, const struct self_view *v, uint6
 		put_counts(scratch, part[i].counts);
 	}
 	at[PARTS] = scratch->len;
-	put_outputs(scratch, v);
+	put_outputs(scratch, v, s->final);
 	at[PARTS + 1] = scratch->len;
 
 	/* Only now is scratch at rest: its bytes no longer move. */

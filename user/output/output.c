@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "output/sink.h"
 
@@ -16,6 +17,7 @@ static const char *const format_later[] = { "prom", "otlp" };
 
 #define WAKE_BYTES ((size_t)64 << 10) /* the writer is woken for this much at once */
 #define GATHER_NS 50000000ull /* after the first record of a pause it waits that long for more */
+#define SETTLE_STEP_US 2000
 #define SECOND_NS \
 	1000000000ull /* between attempts that fail, and of silence before it is worth a word */
 #define SAY_AGAIN_NS (10 * SECOND_NS) /* between words about an output that is merely slow */
@@ -91,8 +93,11 @@ static void wait_until(struct output *o, uint64_t ns)
 
 static void on_written(struct output *o, const char *p, size_t n)
 {
+	const uint64_t lines = count_lines(p, n);
+
 	pthread_mutex_lock(&o->lock);
-	o->stats.records += count_lines(p, n);
+	o->stats.records += lines;
+	o->stats.queued -= lines;
 	o->stats.bytes += n;
 	pthread_mutex_unlock(&o->lock);
 }
@@ -270,6 +275,7 @@ static void *writer(void *arg)
 		pthread_mutex_lock(&o->lock);
 		lost = o->active.len ? count_lines(o->active.p + done, o->active.len - done) : 0;
 		o->stats.lost_records += lost;
+		o->stats.queued -= lost;
 		o->stats.lost_bytes += o->active.len - done;
 		o->active_len = 0;
 		/* When closing, what could not be written leaves no hope for what came after it. */
@@ -406,6 +412,7 @@ void output_record(struct output *o, const struct record *r)
 		added = o->fill.len - before;
 		fits = !o->fill.overflow && o->fill.len + o->active_len <= o->queue_max;
 		if (fits) {
+			o->stats.queued += added != 0;
 			/* A wake-up costs more than a record: one a pause, one a full load. */
 			if (added && (o->idle || (o->gathering && before < o->wake_bytes &&
 						  o->fill.len >= o->wake_bytes))) {
@@ -450,6 +457,22 @@ void output_stats(const struct output *o, struct output_stats *s)
 	pthread_mutex_lock(lock);
 	*s = o->stats;
 	pthread_mutex_unlock(lock);
+}
+
+void output_settle(struct output *o, unsigned timeout_ms)
+{
+	const uint64_t until = now_ns() + timeout_ms * 1000000ull;
+	struct output_stats s;
+
+	pthread_mutex_lock(&o->lock);
+	pthread_cond_signal(&o->wake);
+	pthread_mutex_unlock(&o->lock);
+	do {
+		output_stats(o, &s);
+		if (!s.queued || s.error)
+			return;
+		usleep(SETTLE_STEP_US);
+	} while (now_ns() < until);
 }
 
 int output_close(struct output *o, unsigned timeout_ms)

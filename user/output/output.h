@@ -32,9 +32,13 @@ void output_record(struct output *o, const struct record *r);
 void output_reopen(struct output *o); /* SIGHUP; a failure is a diagnostic, retried */
 struct output_stats {
 	uint64_t records, bytes, lost_records, lost_bytes;
+	uint64_t queued; /* records accepted, and neither written nor lost yet */
 	int error; /* errno of the last failure, 0: fine now */
 };
 void output_stats(const struct output *o, struct output_stats *s);
+/* Wait until nothing is queued, at most timeout_ms: what a full disk or a stalled reader still
+ * holds up then shows as `queued`. */
+void output_settle(struct output *o, unsigned timeout_ms);
 /* Write what is queued (bounded wait: timeout_ms for a stalled reader), close, free. 0 or -errno.
  */
 int output_close(struct output *o, unsigned timeout_ms);
