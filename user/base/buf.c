@@ -92,20 +92,67 @@ static char *u64_before(char *end, uint64_t v)
 	return end;
 }
 
+/* How many decimal digits v has. */
+static inline unsigned u64_digits(uint64_t v)
+{
+	static const uint64_t pow10[] = {
+		0,
+		10u,
+		100u,
+		1000u,
+		10000u,
+		100000u,
+		1000000u,
+		10000000u,
+		100000000u,
+		1000000000u,
+		10000000000u,
+		100000000000u,
+		1000000000000u,
+		10000000000000u,
+		100000000000000u,
+		1000000000000000u,
+		10000000000000000u,
+		100000000000000000u,
+		1000000000000000000u,
+		10000000000000000000u,
+	};
+	/* log10(2) is 1233/4096, to the precision that 64 bits need: one too few at most. */
+	const unsigned n = (unsigned)(64 - __builtin_clzll(v | 1)) * 1233 >> 12;
+
+	return n + (v >= pow10[n]);
+}
+
+/* At d, where there is room for 20 bytes; returns where it ends. */
+static inline char *put_u64(char *d, uint64_t v)
+{
+	char *end = d + u64_digits(v);
+
+	u64_before(end, v);
+	return end;
+}
+
+static inline char *put_i64(char *d, int64_t v)
+{
+	if (v < 0)
+		*d++ = '-';
+	return put_u64(d, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
 void buf_u64(struct buf *b, uint64_t v)
 {
-	char t[20], *p = u64_before(t + sizeof(t), v);
+	char *d = buf_room(b, 20);
 
-	buf_put(b, p, (size_t)(t + sizeof(t) - p));
+	if (d)
+		b->len += (size_t)(put_u64(d, v) - d);
 }
 
 void buf_i64(struct buf *b, int64_t v)
 {
-	char t[21], *p = u64_before(t + sizeof(t), v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+	char *d = buf_room(b, 20);
 
-	if (v < 0)
-		*--p = '-';
-	buf_put(b, p, (size_t)(t + sizeof(t) - p));
+	if (d)
+		b->len += (size_t)(put_i64(d, v) - d);
 }
 
 /* Nine digits of v < 10^9, leading zeros kept. */
@@ -123,11 +170,13 @@ void buf_seconds(struct buf *b, int64_t ns)
 {
 	uint64_t v = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
 	uint32_t frac = (uint32_t)(v % 1000000000);
-	char t[32], *end = t + 21, *p;
+	char *d = buf_room(b, 32), *end = d;
 
-	p = u64_before(end, v / 1000000000);
+	if (!d)
+		return;
 	if (ns < 0)
-		*--p = '-';
+		*end++ = '-';
+	end = put_u64(end, v / 1000000000);
 	if (frac) {
 		*end = '.';
 		put_nine(end + 1, frac);
@@ -135,7 +184,7 @@ void buf_seconds(struct buf *b, int64_t ns)
 		while (end[-1] == '0')
 			end--;
 	}
-	buf_put(b, p, (size_t)(end - p));
+	b->len += (size_t)(end - d);
 }
 
 /* m * 10^-decimals, m > 0, decimals 1...17, without trailing zeros to cut: the caller found the
