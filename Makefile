@@ -141,15 +141,23 @@ $(BUILD)/tests/prog/%: tests/prog/%.c
 unit: $(UNIT) ## unit and property tests (no privileges)
 	$(Q)tests/run-unit $(UNIT)
 
-$(BUILD)-fuzz/tests/fuzz/%: tests/fuzz/%.c $(SRC) $(wildcard user/*/*.h)
+# Everything that runs without the kernel side, instrumented once and shared by all targets.
+FUZZ_FLAGS = $(CPPFLAGS) -std=c11 -O1 -g -pthread -fno-sanitize-recover=undefined
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)-fuzz/%.o,\
+	$(filter-out user/probe/% user/cmd/cmd_run.c user/cmd/cmd_doctor.c,$(SRC)))
+$(BUILD)-fuzz/%.o: %.c
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c $< -o $@
+
+$(BUILD)-fuzz/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJ)
 	$(call say,FUZZ,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(CPPFLAGS) -std=c11 -O1 -g -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-		$< $(filter-out user/probe/% user/cmd/cmd_run.c user/cmd/cmd_doctor.c,$(SRC)) -lz -lm -o $@
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP $< $(FUZZ_OBJ) -lz -lm -o $@
 
 include $(wildcard tests/tests.mk)
 
--include $(BPF_OBJ:.o=.d) $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:%=%.d)
+-include $(BPF_OBJ:.o=.d) $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT:%=%.d) $(FUZZ_OBJ:.o=.d) $(FUZZ:%=%.d)
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \

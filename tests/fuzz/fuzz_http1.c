@@ -18,13 +18,15 @@ static void check(const struct tap *t, uint64_t fed)
 		abort();
 	}
 	/* content never exceeds what came in, and no call makes more exchanges than it has bytes
-	 * for */
+	 * for; a loss is told to every exchange that it put out of step, so each has it once */
 	for (size_t i = 0; i < t->n; i++) {
 		const struct tap_side *s[2] = { &t->x[i].req, &t->x[i].res };
 
-		for (int k = 0; k < 2; k++)
-			out += s[k]->body.n + s[k]->gap[0] + s[k]->gap[1] + s[k]->loss[0] +
-			       s[k]->loss[1];
+		for (int k = 0; k < 2; k++) {
+			out += s[k]->body.n + s[k]->gap[0] + s[k]->gap[1];
+			if (s[k]->loss[0] + s[k]->loss[1] > fed)
+				abort();
+		}
 	}
 	if (h)
 		out += h->ignored + h->skipped;
