@@ -346,7 +346,7 @@ static void take_facts(struct origin *o, struct proc *q, struct facts *f)
 	if (q->p.pod_uid && node)
 		set_string(&q->p.pod_name, node, strlen(node), 253);
 	if (f->ppid && f->ppid < UINT32_MAX)
-		q->p.ppid = (uint32_t)f->ppid;
+		set_parent(o, q, (uint32_t)f->ppid);
 	q->memory_limit = f->memory_limit;
 	if (f->argc) {
 		set_string(&q->args, f->args.p, f->args.len, f->args.len);

@@ -52,6 +52,15 @@ void proc_account(struct origin *o, struct proc *q)
 	q->bytes = n;
 }
 
+void set_parent(struct origin *o, struct proc *q, uint32_t ppid)
+{
+	if (q->p.ppid)
+		o->children[q->p.ppid % PARENT_SLOTS]--;
+	q->p.ppid = ppid;
+	if (ppid)
+		o->children[ppid % PARENT_SLOTS]++;
+}
+
 static struct proc *of_lru(struct lru_node *n)
 {
 	return (struct proc *)((char *)n - offsetof(struct proc, p.lru));
@@ -63,6 +72,7 @@ static void proc_free(struct origin *o, struct proc *q)
 		table_del(&o->procs, q->p.tgid);
 	lru_remove(&q->p.lru);
 	o->bytes -= q->bytes;
+	set_parent(o, q, 0);
 	if (q->p.gone)
 		o->n_gone--;
 	if (o->expecting == q)
@@ -218,10 +228,10 @@ struct proc *proc_make(struct origin *o, uint32_t tgid, uint64_t start, uint64_t
 /* ---- events ------------------------------------------------------------------------------------
  */
 
-static void take_life(struct proc *q, const struct event *ev)
+static void take_life(struct origin *o, struct proc *q, const struct event *ev)
 {
 	if (ev->life.ppid)
-		q->p.ppid = ev->life.ppid;
+		set_parent(o, q, ev->life.ppid);
 	if (ev->life.comm[0])
 		memcpy(q->p.comm, ev->life.comm, sizeof(q->p.comm));
 }
@@ -232,7 +242,7 @@ static void on_task(struct origin *o, const struct event *ev)
 
 	if (!q)
 		return;
-	take_life(q, ev);
+	take_life(o, q, ev);
 	if (q->p.target)
 		tree_join_parent(o, q);
 }
@@ -253,7 +263,7 @@ static void on_fork(struct origin *o, const struct event *ev)
 	if (!parent || parent == q)
 		return;
 	q->pending = NULL;
-	take_life(q, ev);
+	take_life(o, q, ev);
 	set_target(o, q, true);
 	if (!q->p.exe && parent->p.exe)
 		set_string(&q->p.exe, parent->p.exe, strlen(parent->p.exe), MAX_PATH);
@@ -312,7 +322,7 @@ static void on_exec(struct origin *o, const struct event *ev)
 	if (!q)
 		return;
 	q->execs++;
-	take_life(q, ev);
+	take_life(o, q, ev);
 	/* The name given to execve: what a snapshot later says is the file that runs. */
 	set_string(&q->p.exe, path, path[0] == '/' ? strlen(path) : 0, MAX_PATH);
 	set_string(&q->args, NULL, 0, 0);

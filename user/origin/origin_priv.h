@@ -16,6 +16,7 @@
 #define MAX_ARGS_JSON 16384
 #define MAX_SNAPSHOT 65536 /* a snapshot held until its process is a target */
 #define MAX_LISTENED 8
+#define PARENT_SLOTS 4096
 #define SCOPE_KEYS 10 /* of a process */
 #define MAX_ATTRIBUTES 32 /* of OTEL_RESOURCE_ATTRIBUTES */
 /*
@@ -80,6 +81,8 @@ struct origin {
 	struct table procs; /* tgid -> struct proc */
 	struct lru strangers, targets, gone; /* of whom nothing was heard for longest first */
 	size_t n_gone;
+	/* How many have a parent of that number, modulo slots: most processes have no children. */
+	uint32_t children[PARENT_SLOTS];
 	size_t bytes, max_memory; /* bytes: sum over all processes */
 	struct origin_stats stats;
 	struct proc *expecting; /* a new target whose exec may be the very next event about it */
@@ -112,6 +115,7 @@ struct proc *proc_get(const struct origin *o, uint32_t tgid, uint64_t start);
 struct proc *proc_make(struct origin *o, uint32_t tgid, uint64_t start, uint64_t ts);
 /* What q holds has changed. */
 void proc_account(struct origin *o, struct proc *q);
+void set_parent(struct origin *o, struct proc *q, uint32_t ppid);
 /* Replace a string by a copy of at most max bytes; empty: NULL. */
 void set_string(char **s, const char *p, size_t n, size_t max);
 

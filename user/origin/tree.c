@@ -119,7 +119,7 @@ void tree_join_parent(struct origin *o, struct proc *q)
 static void adopt_children(struct origin *o, struct proc *q)
 {
 	struct proc *c;
-	bool again = true;
+	bool again = o->children[q->p.tgid % PARENT_SLOTS];
 
 	/* merge() leaves the table as it is; the loop starts over since the set has changed. */
 	while (again) {
@@ -163,6 +163,7 @@ void tree_leave(struct proc *q)
 static void rename_service(struct origin *o, struct svc *s, const char *name)
 {
 	struct proc *q;
+	unsigned left; /* whose scopes show the old name */
 	char *copy;
 
 	if (!strcmp(s->s.name, name))
@@ -172,13 +173,23 @@ static void rename_service(struct origin *o, struct svc *s, const char *name)
 		return;
 	free(s->s.name);
 	s->s.name = copy;
-	for (size_t i = 0; (q = table_next(&o->procs, &i));)
-		if (q->p.service == &s->s)
+	/* Most are alone in their service: then there is nobody to look for. */
+	left = s->s.refs;
+	if (s->root) {
+		proc_scope_render(o, s->root);
+		left--;
+	}
+	for (size_t i = 0; left && (q = table_next(&o->procs, &i));)
+		if (q->p.service == &s->s && q != s->root) {
 			proc_scope_render(o, q);
-	for (struct lru_node *n = o->gone.head.next; n != &o->gone.head; n = n->next) {
+			left--;
+		}
+	for (struct lru_node *n = o->gone.head.next; left && n != &o->gone.head; n = n->next) {
 		q = (struct proc *)((char *)n - offsetof(struct proc, p.lru));
-		if (q->p.service == &s->s && !q->in_table)
+		if (q->p.service == &s->s && !q->in_table && q != s->root) {
 			proc_scope_render(o, q);
+			left--;
+		}
 	}
 }
 
