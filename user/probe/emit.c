@@ -65,13 +65,15 @@ void emit_text(struct emit *e, enum ev_type type, uint32_t kind, uint32_t tgid, 
 			     .text_len = (uint32_t)n,
 			     .kind = kind };
 
+	e->texts_cut += !fits;
 	buf_clear(&e->rec);
 	buf_put(&e->rec, &t, sizeof(t));
 	buf_put(&e->rec, p, n);
 	hand_on(e);
 }
 
-static void agent_text(struct buf *b, const struct loaded *l, uint64_t compat_calls)
+static void agent_text(struct buf *b, const struct emit *e, const struct loaded *l,
+		       const struct emit_losses *lost, uint64_t compat_calls)
 {
 	struct rusage u;
 	uint64_t kib;
@@ -94,10 +96,17 @@ static void agent_text(struct buf *b, const struct loaded *l, uint64_t compat_ca
 	json_u64(b, compat_calls);
 	json_key(b, "missed_runs");
 	json_u64(b, load_missed_runs(l));
+	json_key(b, "lost_processes");
+	json_u64(b, lost->processes);
+	json_key(b, "bad_records");
+	json_u64(b, lost->bad_records);
+	json_key(b, "texts_cut");
+	json_u64(b, e->texts_cut);
 	json_obj_end(b);
 }
 
-void emit_counters(struct emit *e, const struct loaded *l, bool final)
+void emit_counters(struct emit *e, const struct loaded *l, const struct emit_losses *lost,
+		   bool final)
 {
 	const size_t n = l->cpus * sizeof(struct ev_cpu_counts);
 	struct ev_counters c = { .h = header(EV_COUNTERS, sizeof(c) + n, 0, 0),
@@ -114,7 +123,7 @@ void emit_counters(struct emit *e, const struct loaded *l, bool final)
 		hand_on(e);
 	}
 	free(counts);
-	agent_text(&text, l, compat_calls);
+	agent_text(&text, e, l, lost, compat_calls);
 	emit_text(e, EV_AGENT, 0, (uint32_t)getpid(), 0, &text);
 	buf_free(&text);
 }

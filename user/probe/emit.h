@@ -14,6 +14,13 @@ struct emit {
 	probe_fn fn;
 	void *ctx;
 	struct buf rec; /* scratch */
+	uint64_t texts_cut; /* longer than a record may be */
+};
+
+/* What this room has lost, for EV_AGENT. */
+struct emit_losses {
+	uint64_t processes; /* that the table had no room for */
+	uint64_t bad_records; /* in the rings: contradict themselves */
 };
 
 void emit_clock(struct emit *e);
@@ -21,6 +28,7 @@ void emit_clock(struct emit *e);
 void emit_text(struct emit *e, enum ev_type type, uint32_t kind, uint32_t tgid, uint64_t start,
 	       const struct buf *text);
 /* EV_COUNTERS and EV_AGENT. */
-void emit_counters(struct emit *e, const struct loaded *l, bool final);
+void emit_counters(struct emit *e, const struct loaded *l, const struct emit_losses *lost,
+		   bool final);
 
 #endif

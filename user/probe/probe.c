@@ -203,6 +203,16 @@ int probe_start(struct probe *p, probe_fn fn, void *ctx, struct err *e)
 	return 0;
 }
 
+static void tell_counters(struct probe *p, bool final)
+{
+	const struct emit_losses lost = {
+		.processes = p->targets.lost_processes,
+		.bad_records = p->drain.bad,
+	};
+
+	emit_counters(&p->emit, &p->bpf, &lost, final);
+}
+
 static void on_time(struct probe *p)
 {
 	const uint64_t now = clock_ns(CLOCK_MONOTONIC);
@@ -217,7 +227,7 @@ static void on_time(struct probe *p)
 	}
 	targets_snapshots(&p->targets, now);
 	if (p->o.interval_s && now >= p->counters_due) {
-		emit_counters(&p->emit, &p->bpf, false);
+		tell_counters(p, false);
 		p->counters_due += p->o.interval_s * SECOND;
 		if (p->counters_due < now)
 			p->counters_due = now + p->o.interval_s * SECOND;
@@ -309,7 +319,7 @@ int probe_stop(struct probe *p, const char *why, probe_fn fn, void *ctx)
 	buf_free(&readings);
 	emit_clock(&p->emit);
 	targets_detach(&p->targets);
-	emit_counters(&p->emit, &p->bpf, true);
+	tell_counters(p, true);
 	json_obj(&text);
 	json_key(&text, "why");
 	json_cstr(&text, why);

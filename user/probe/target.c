@@ -14,6 +14,7 @@
 #include "probe/snapshot.h"
 
 #define MAX_PROCESSES 65536
+#define KEEP_TASKS ((size_t)1 << 20) /* a larger buffer is given back after the scan */
 /* Children are mostly short-lived helpers; one that moves bytes or listens is looked at at once. */
 #define SNAPSHOT_DELAY_NS 1000000000u
 
@@ -288,7 +289,7 @@ static int mark_listeners(struct targets *t)
 	return err;
 }
 
-int targets_scan(struct targets *t, bool first)
+static int scan(struct targets *t, bool first)
 {
 	size_t n, news;
 	int err;
@@ -319,6 +320,15 @@ int targets_scan(struct targets *t, bool first)
 	if (!first)
 		drop_the_gone(t);
 	return 0;
+}
+
+int targets_scan(struct targets *t, bool first)
+{
+	const int err = scan(t, first);
+
+	if (t->tasks.cap > KEEP_TASKS)
+		buf_free(&t->tasks);
+	return err;
 }
 
 int targets_adopt(struct targets *t, uint32_t view, const char *why)
