@@ -32,15 +32,15 @@ static uint64_t rooms_bytes(const struct options *o)
 
 void memory_plan(const struct options *o, struct memory_plan *p)
 {
-	const uint64_t part = rooms_bytes(o) / 16;
+	const uint64_t part = rooms_bytes(o) / 32;
 
 	*p = (struct memory_plan){
-		.exchanges = 5 * part,
-		.connections = 2 * part / MEMORY_CONNECTION,
+		.exchanges = 10 * part,
+		.connections = 4 * part / MEMORY_CONNECTION,
 		.heads = part,
-		.processes = 2 * part,
-		.drift = 3 * part,
-		.outputs = part,
+		.processes = 4 * part,
+		.drift = 6 * part,
+		.outputs = 2 * part,
 		.scratch = part,
 	};
 }

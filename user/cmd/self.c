@@ -129,6 +129,7 @@ static void add_agent(struct record *r, const struct self_state *s)
 		{ "missed_runs", "self.probe.missed_runs" },
 		{ "lost_processes", "self.probe.lost_processes" },
 		{ "bad_records", "self.probe.bad_records" },
+		{ "texts_cut", "self.probe.texts_cut" },
 	};
 	struct json_reader jr;
 	struct json_token t;
