@@ -29,9 +29,9 @@ static __always_inline struct life_rec *life_reserve(struct series *cs, struct t
 	return r;
 }
 
-static __always_inline void life_submit(struct series *cs, struct life_rec *r)
+static __always_inline void life_submit(struct series *cs, struct life_rec *r, __u64 wake)
 {
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, wake);
 	count_sent(cs, EV_COUNT_LIFE);
 }
 
@@ -64,7 +64,7 @@ static __always_inline int fork_told(struct task_struct *parent, struct task_str
 	 */
 	r->l.ppid = ptgid;
 	r->l.ppid_start = task_start(parent);
-	life_submit(cs, r);
+	life_submit(cs, r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -104,7 +104,8 @@ static __always_inline int exec_told_by(struct task_struct *task, struct linux_b
 	if (!r)
 		return 0;
 	bpf_probe_read_kernel_str(r->l.path, sizeof(r->l.path), BPF_CORE_READ(bprm, filename));
-	life_submit(cs, r);
+	/* At once: it may be a target that is not watched yet. */
+	life_submit(cs, r, wake_now());
 	return 0;
 }
 
@@ -145,7 +146,7 @@ static __always_inline int exit_told(struct task_struct *task, __u32 copy)
 	r->l.exit_code = BPF_CORE_READ(sig, flags) & SIGNAL_GROUP_EXIT
 				 ? BPF_CORE_READ(sig, group_exit_code)
 				 : BPF_CORE_READ(task, group_leader, exit_code);
-	life_submit(cs, r);
+	life_submit(cs, r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -202,7 +203,7 @@ int BPF_PROG(on_oom_task, struct task_struct *task)
 		r->l.oom_total_vm = BPF_CORE_READ(mm, total_vm) * PAGE_KIB;
 		r->l.oom_rss = mm_rss(mm) * PAGE_KIB;
 	}
-	life_submit(cs, r);
+	life_submit(cs, r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -230,7 +231,7 @@ int BPF_PROG(on_oom_pid, int pid)
 	hdr_fill(&r->l.h, EV_OOM, sizeof(r->l), 0, seq);
 	hdr_place(&r->l.h);
 	hdr_who(&r->l.h, bpf_ktime_get_ns(), (__u64)pid << 32 | (__u32)pid, t->start);
-	life_submit(cs, r);
+	life_submit(cs, r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

@@ -188,7 +188,7 @@ static __always_inline void tell_listen(const struct sock *sk, __u32 series)
 		c->fd = -1;
 		conn_endpoints(c, sk, EV_PROTO_TCP);
 		c->backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
-		bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(c, wake_now()); /* it is to become a target */
 		count_sent(cs, EV_COUNT_LIFE);
 	} else {
 		count_lost(cs, EV_COUNT_LIFE, EV_LOST_RING_FULL);

@@ -73,14 +73,21 @@ static __always_inline void hdr_place(struct ev_hdr *h)
 	h->data_pos = bpf_ringbuf_query(&data_ring, BPF_RB_PROD_POS);
 }
 
-/* One wake-up per sleep of the reader, and only when the ring fills: the reader polls by the clock.
- */
+/* The reader polls by the clock; what wakes it earlier does so once per sleep. */
+static __always_inline __u64 wake_now(void)
+{
+	if (!reader_sleeps)
+		return BPF_RB_NO_WAKEUP;
+	reader_sleeps = 0;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Data: only when the ring fills. */
 static __always_inline __u64 data_wake(void)
 {
 	if (!reader_sleeps || bpf_ringbuf_query(&data_ring, BPF_RB_AVAIL_DATA) < wake_bytes)
 		return BPF_RB_NO_WAKEUP;
-	reader_sleeps = 0;
-	return BPF_RB_FORCE_WAKEUP;
+	return wake_now();
 }
 
 /* Outcome of one record. */

@@ -9,7 +9,12 @@
 #include "cmd/pipeline.h"
 #include "probe/probe.h"
 
-#define POLL_MS 5 /* timed drain: a wake-up per record costs more than the record */
+/*
+ * Timed drain: a wake-up per record costs more than the record, and one every 5 ms a quarter more
+ * CPU at 5,000 exchanges a second than one every 20. A filling ring and a program that starts wake
+ * at once.
+ */
+#define POLL_MS 20
 
 /* Where raw events go: the pipeline, a capture, or both. */
 struct feed {

@@ -12,6 +12,10 @@
 
 #include "modelsnoop.skel.h"
 
+/* The reader is woken for this much: it is still in the cache, and one wake-up for hundreds of
+ * records costs nothing. */
+#define WAKE_BYTES ((size_t)512 << 10)
+
 /*
  * Every program and when it is of use. A prototype decides, never whether it loads: a program for
  * the wrong shape can load and read garbage.
@@ -130,7 +134,8 @@ static int configure(struct loaded *l, const struct kernel_facts *k, const struc
 	l->ring_bytes = round_pow2(o->ring_bytes, 65536);
 	s->rodata->copy_head = o->copy_head;
 	s->rodata->copy_tail = o->copy_tail;
-	s->rodata->wake_bytes = (uint32_t)(l->ring_bytes / 4);
+	s->rodata->wake_bytes =
+		(uint32_t)(l->ring_bytes / 4 < WAKE_BYTES ? l->ring_bytes / 4 : WAKE_BYTES);
 	s->rodata->twins = preempts(k);
 	s->rodata->state_twins = skips_nested(k);
 	s->rodata->n_cpus = l->cpus;

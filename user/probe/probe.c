@@ -77,8 +77,9 @@ static int open_waiting(struct probe *p)
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->epoll < 0 || p->wake < 0)
 		return -errno;
-	/* Edge-triggered: level-triggered, any record in the ring would end the wait at once. */
-	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bpf.data_fd, &ev))
+	/* Edge-triggered: level-triggered, any record in a ring would end the wait at once. */
+	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bpf.data_fd, &ev) ||
+	    epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bpf.life_fd, &ev))
 		return -errno;
 	ev.events = EPOLLIN;
 	ev.data.u32 = 1;
@@ -255,13 +256,13 @@ static int drain_with_ends(struct probe *p, bool ends)
 
 int probe_poll(struct probe *p, unsigned timeout_ms, probe_fn fn, void *ctx)
 {
-	struct epoll_event ev[2];
+	struct epoll_event ev[3];
 	uint64_t v;
 	int n;
 
 	set_sink(p, fn, ctx);
 	__atomic_store_n(p->bpf.reader_sleeps, 1, __ATOMIC_RELAXED);
-	n = epoll_wait(p->epoll, ev, 2, (int)timeout_ms);
+	n = epoll_wait(p->epoll, ev, 3, (int)timeout_ms);
 	__atomic_store_n(p->bpf.reader_sleeps, 0, __ATOMIC_RELAXED);
 	if (n < 0 && errno != EINTR)
 		return -errno;
