@@ -66,6 +66,13 @@ static void tokens_of_models(void **state)
 	same("{\"token\":\" Hello\",\"logprob\":-0.1,\"bytes\":[32]}");
 	same("{\"token\":{\"id\":1,\"text\":\"a\",\"logprob\":-1}}");
 	same("{\"score\":0.9,\"token\":2307,\"token_str\":\"cool\"}");
+	same("{\"token\":[1,2,3]}");
+	same("{\"token\":{ \"text\" : \"a\" , \"special\":false}}");
+	is("{\"token\":{\"value\":\"PLAINTOK1\"}}", "{\"token\":\"[REDACTED:key:32]\"}");
+	is("{\"token\":[\"PLAINTOK1\"],\"n\":1}", "{\"token\":\"[REDACTED:key:16]\",\"n\":1}");
+	is("{\"token\":{\"value\":\"logprob\"}}", "{\"token\":\"[REDACTED:key:32]\"}");
+	is("{\"token\":{\"value\":\"PLAIN", "{\"token\":\"[REDACTED:key:16]\"");
+	is("x {\"token\":{\"value\":\"PLAINTOK1\"}}", "x {\"token\":\"[REDACTED:key:32]\"}");
 	is("{\"token\":\"abc\",\"expires\":1}", "{\"token\":\"[REDACTED:key:4]\",\"expires\":1}");
 }
 

@@ -108,7 +108,9 @@ static void arguments(void **state)
 	(void)state;
 	arg_is(NULL, "--api-key=abc", "--api-key=[REDACTED:key:4]");
 	arg_is("--api-key", "abc", "[REDACTED:key:4]");
-	arg_is("--api-key", "--verbose", "--verbose");
+	arg_is("--password", "--dashpw1", "[REDACTED:key:16]");
+	arg_is("--password", "-pw", "[REDACTED:key:4]");
+	arg_is("--password=x", "--verbose", "--verbose");
 	arg_is("--model", "abc", "abc");
 	arg_is(NULL, "HF_TOKEN=abc", "HF_TOKEN=[REDACTED:key:4]");
 	arg_is(NULL, "-Ddb.password=abc def", "-Ddb.password=[REDACTED:key:8]");

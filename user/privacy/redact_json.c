@@ -182,6 +182,15 @@ static size_t replace_value(struct lexer *x, size_t i, const char *kind)
 	return end;
 }
 
+static bool is_model_token(const struct lexer *x, size_t i)
+{
+	const size_t end = scan_json_value_end(x->p, x->n, i);
+
+	if (x->p[i] == '{' || x->p[i] == '[')
+		return scan_holds_model_token(x->p, i, end);
+	return scan_is_model_token(x->p, x->n, end);
+}
+
 /* After the colon of a key that may be secret; returns where the lexer goes on. */
 static size_t secret_value(struct lexer *x, const struct string *key, enum name_secret sure,
 			   size_t i)
@@ -192,8 +201,7 @@ static size_t secret_value(struct lexer *x, const struct string *key, enum name_
 	/* Model servers say "token" for what their model makes. */
 	if (sure == NAME_PERHAPS && key->to - key->from == 5 &&
 	    !memcmp(x->p + key->from, "token", 5) &&
-	    (x->p[i] == '{' || x->p[i] == '[' ||
-	     scan_is_model_token(x->p, x->n, scan_json_value_end(x->p, x->n, i))))
+	    is_model_token(x, i))
 		return i;
 	return replace_value(x, i, "key");
 }

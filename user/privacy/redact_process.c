@@ -40,8 +40,8 @@ unsigned redact_arg(const struct redactor *r, struct buf *out, const char *prev,
 	const char *eq = strchr(arg, '=');
 	const char *colon = strchr(arg, ':');
 
-	/* --api-key X; an option that follows is no value. */
-	if (prev && prev[0] == '-' && !strchr(prev, '=') && strncmp(arg, "--", 2) &&
+	/* --api-key X, where X may look like an option as well as like anything. */
+	if (prev && prev[0] == '-' && !strchr(prev, '=') &&
 	    redact_key_is_secret(prev + dashes(prev), strlen(prev) - dashes(prev)))
 		return put_secret(out, arg, n);
 	/* curl -u USER:PASSWORD */

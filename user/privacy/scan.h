@@ -46,6 +46,9 @@ void placeholder_put(struct buf *out, const char *kind, size_t secret_bytes);
 /* True if the JSON that follows a value of a key `token` shows that it is one of a model's tokens.
  */
 bool scan_is_model_token(const char *p, size_t n, size_t after_value);
+/* The same of an object or array that is the value, from i to end: {"id":1,"logprob":-0.1}, [1,2].
+ */
+bool scan_holds_model_token(const char *p, size_t i, size_t end);
 /* End of the JSON value that begins at i (n if it is cut). */
 size_t scan_json_value_end(const char *p, size_t n, size_t i);
 

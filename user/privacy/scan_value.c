@@ -164,6 +164,11 @@ static bool is_worth(const struct text *t, enum name_secret sure, size_t from, s
 	return colon ? digit && to - from >= 6 : to - from >= 4;
 }
 
+static bool is_token_name(const struct text *t, const struct name *n)
+{
+	return n->to - n->from == 5 && !memcmp(t->p + n->from, "token", 5);
+}
+
 static bool quoted_value(const struct text *t, const struct name *name, size_t v,
 			 const struct quote *q, struct span *s)
 {
@@ -173,7 +178,7 @@ static bool quoted_value(const struct text *t, const struct name *name, size_t v
 
 	if (to <= from || placeholder_length(t->p + from, to - from))
 		return false;
-	if (name->quote && name->to - name->from == 5 && !memcmp(t->p + name->from, "token", 5) &&
+	if (name->quote && is_token_name(t, name) &&
 	    after < t->n && scan_is_model_token((const char *)t->p, t->n, after))
 		return false;
 	*s = (struct span){ .from = from, .to = to, .kind = "key" };
@@ -206,9 +211,9 @@ bool scan_assignment(const struct text *t, size_t from, size_t i, struct span *s
 	if (q.slashes)
 		return false;
 	if (name.quote && (t->p[v] == '{' || t->p[v] == '[')) {
-		if (sure != NAME_SECRET)
-			return false;
 		end = scan_json_value_end((const char *)t->p, t->n, v);
+		if (is_token_name(t, &name) && scan_holds_model_token((const char *)t->p, v, end))
+			return false;
 	} else if (takes_line(t, &name)) {
 		end = line_end(t, v);
 	} else {
@@ -272,17 +277,12 @@ static size_t skip_space(const char *p, size_t n, size_t i)
 	return i;
 }
 
-bool scan_is_model_token(const char *p, size_t n, size_t after_value)
+/* Is the string that begins at i the name of what stands beside or in a model's token? */
+static bool is_sibling(const char *p, size_t n, size_t i)
 {
 	static const char *const siblings[] = { "logprob", "top_logprobs", "bytes", "prob",
 						"special", "token_str",    "score" };
-	size_t i = skip_space(p, n, after_value);
 
-	if (i >= n || p[i] != ',')
-		return false;
-	i = skip_space(p, n, i + 1);
-	if (i >= n || p[i] != '"')
-		return false;
 	for (size_t k = 0; k < sizeof(siblings) / sizeof(siblings[0]); k++) {
 		const size_t len = strlen(siblings[k]);
 
@@ -290,5 +290,34 @@ bool scan_is_model_token(const char *p, size_t n, size_t after_value)
 		    p[i + 1 + len] == '"')
 			return true;
 	}
+	return false;
+}
+
+bool scan_is_model_token(const char *p, size_t n, size_t after_value)
+{
+	size_t i = skip_space(p, n, after_value);
+
+	if (i >= n || p[i] != ',')
+		return false;
+	i = skip_space(p, n, i + 1);
+	return i < n && p[i] == '"' && is_sibling(p, n, i);
+}
+
+bool scan_holds_model_token(const char *p, size_t i, size_t end)
+{
+	if (p[i] == '[') /* ids */
+		return !memchr(p + i, '"', end - i);
+	do {
+		i = skip_space(p, end, i + 1);
+		if (i >= end || p[i] != '"')
+			return false;
+		if (is_sibling(p, end, i))
+			return true;
+		i = skip_space(p, end, string_end(p, end, i));
+		if (i >= end || p[i] != ':')
+			return false;
+		i = skip_space(p, end, i + 1);
+		i = skip_space(p, end, scan_json_value_end(p, end, i));
+	} while (i < end && p[i] == ',');
 	return false;
 }
