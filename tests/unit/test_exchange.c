@@ -934,6 +934,10 @@ static void secrets_do_not_leave(void **state)
 	request_line(w, 0, "POST", "/p?api_key=hunter2hunter2", T0);
 	header(w, 0, true, "content-type", "application/json", T0);
 	header(w, 0, true, "user-agent", "x jane.doe@example.com", T0);
+	header(w, 0, true, "x-forwarded-for", "sk-hunter2hunter2hunter2", T0);
+	header(w, 0, true, "anthropic-version", "x; password=hunter2", T0);
+	header(w, 0, true, "traceparent", "jane.doe@example.com", T0);
+	header(w, 0, true, "x-stainless-retry-count", "Bearer hunter2hunter2", T0);
 	body(w, 0, true, json, sizeof(json) - 1, T0);
 	ended(w, 0, true, T0);
 	response(w, 0, 200, T0);

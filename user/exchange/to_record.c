@@ -183,10 +183,7 @@ static void put_list(struct builder *b, const struct exchange *x, unsigned i, co
 			continue;
 		if (k != i)
 			buf_put(b->scratch, ", ", 2);
-		if (headers_free_form(o))
-			redact_text(b->red, b->scratch, x->text.p + o->value_off, o->value_len);
-		else
-			buf_put(b->scratch, x->text.p + o->value_off, o->value_len);
+		redact_text(b->red, b->scratch, x->text.p + o->value_off, o->value_len);
 	}
 	put_from(b, key, off);
 }
@@ -246,10 +243,11 @@ static void put_headers(struct builder *b, const struct exchange *x)
 		const char *key = headers_key(h);
 		size_t before = b->r->n, off;
 
-		/* Most: once, and nothing that could hold a secret. */
+		/* Most: once, and no other key shows the value. */
 		if (key && !headers_free_form(h) && !(repeated[h->response] & 1u << h->row)) {
-			if (h->value_len)
-				record_str(b->r, key, x->text.p + h->value_off, h->value_len);
+			off = b->scratch->len;
+			redact_text(b->red, b->scratch, x->text.p + h->value_off, h->value_len);
+			put_from(b, key, off);
 			continue;
 		}
 		if (met_before(x, i, met))
