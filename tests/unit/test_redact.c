@@ -72,6 +72,15 @@ static void keys_with_a_prefix(void **state)
 	/* Cut by the end of a sample. */
 	is("key: sk-abcd12", "key: [REDACTED:api_key:16]");
 	is("x ghp_AB12", "x [REDACTED:github_token:8]");
+	is("x sk-edg", "x [REDACTED:api_key:8]");
+	is("x hf_a", "x [REDACTED:hf_token:4]");
+	is("x AKIAI", "x [REDACTED:aws_key:8]");
+	is("x AIzaS", "x [REDACTED:google_key:8]");
+	is("x eyJh", "x [REDACTED:jwt:4]");
+	is("x Bearer ab", "x Bearer [REDACTED:bearer:2]");
+	same("x sk-edg in the middle, hf_a, AKIAI, eyJh, Bearer ab and more");
+	same("the bearer of");
+	same("sk-");
 }
 
 static void schemes_and_tokens(void **state)
@@ -169,6 +178,41 @@ static void event_streams(void **state)
 	   "event: x\ndata: {\"a\":\"[REDACTED:email:16]\"}\n\ndata: [DONE]\n\n");
 	is("data: {\"secret\":[1,2]}\n", "data: {\"secret\":\"[REDACTED:key:8]\"}\n");
 	is("data: hello joe@x.com", "data: hello [REDACTED:email:16]");
+}
+
+#define PART(head) "--b\r\nContent-Disposition: form-data; " head
+
+static void form_parts(void **state)
+{
+	(void)state;
+	is(PART("name=\"password\"\r\n\r\nhunter2 x\r\n--b--\r\n"),
+	   PART("name=\"password\"\r\n\r\n[REDACTED:key:16]\r\n--b--\r\n"));
+	is(PART("name=apiKey\n\nhunter2\n") PART("name=\"a\"\n\nb\n--b--"),
+	   PART("name=apiKey\n\n[REDACTED:key:8]\n") PART("name=\"a\"\n\nb\n--b--"));
+	is(PART("name=\"user[password]\"\r\n\r\nhunter2"),
+	   PART("name=\"user[password]\"\r\n\r\n[REDACTED:key:8]"));
+	/* Headers between go with it. */
+	is(PART("name=\"token\"; filename=\"a\"\r\nContent-Type: text/plain\r\n\r\nhunter2\r\n--b"),
+	   PART("name=\"token\"[REDACTED:key:64]\r\n--b"));
+	same(PART("name=\"password\"\r\n\r\n[REDACTED:key:16]\r\n--b--\r\n"));
+	same(PART("name=\"token\"[REDACTED:key:64]\r\n--b"));
+	same(PART("name=\"password\"\r\n\r\n\r\n--b--\r\n"));
+	same(PART("name=\"prompt\"\r\n\r\nhello\r\n--b--\r\n"));
+	same("name=\"password\"\r\n\r\nhunter2\r\n--b--\r\n");
+	same(PART("name=\"password\""));
+}
+
+static void elements(void **state)
+{
+	(void)state;
+	is("<a><password>hunter2</password></a>", "<a><password>[REDACTED:key:8]</password></a>");
+	is("<ns:apiKey type=\"x\">a<b/>c</ns:apiKey>",
+	   "<ns:apiKey type=\"x\">[REDACTED:key:8]</ns:apiKey>");
+	is("<token>abc</token>", "<token>[REDACTED:key:4]</token>");
+	is("<a><password>hunt", "<a><password>[REDACTED:key:4]");
+	same("<password></password><password/>x<user>joe</user>");
+	same("write <password> there, <b>bold</b>, <token> here");
+	same("<password>[REDACTED:key:8]</password>");
 }
 
 static void names(void **state)
@@ -410,6 +454,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_with_a_prefix),
 		cmocka_unit_test(schemes_and_tokens),
+		cmocka_unit_test(form_parts),
+		cmocka_unit_test(elements),
 		cmocka_unit_test(private_keys),
 		cmocka_unit_test(mail),
 		cmocka_unit_test(url_passwords),

@@ -13,6 +13,7 @@
 #define KEY_MAX 136u /* a JSON key's reach to either side: more than names.c looks at */
 #define NAME_MAX_BYTES 64u /* as in scan_value.c */
 #define GAP_MAX 16u /* quotes, blanks and backslashes between a name and its separator */
+#define ESCAPE_MAX 96u /* bytes of an escape in a document in a document in … */
 #define CARD_RUN 13u /* bytes of the shortest card number */
 
 static bool is_name(uint8_t c)
@@ -85,12 +86,31 @@ static bool is_secret_key(const uint8_t *p, size_t n, size_t i)
 	return name_secret((const char *)begin + 1, (size_t)(end - begin - 1)) != NAME_HARMLESS;
 }
 
+static bool is_tag_byte(uint8_t c)
+{
+	return is_name(c) || c == ':';
+}
+
+/* <NAME, <ns:NAME */
+static bool is_secret_tag(const uint8_t *p, size_t n, size_t i)
+{
+	size_t from = i, to = i;
+
+	while (from && is_tag_byte(p[from - 1]) && i - from < NAME_MAX_BYTES)
+		from--;
+	if (!from || p[from - 1] != '<')
+		return false;
+	while (to < n && is_tag_byte(p[to]))
+		to++;
+	return name_secret((const char *)p + from, to - from) != NAME_HARMLESS;
+}
+
 static bool names_secret(const uint8_t *p, size_t n, size_t i)
 {
 	const struct name x = name_around(p, n, i);
 	const bool assigned = is_assigned(p, n, x.to);
 
-	if (assigned && is_assignment(p, &x))
+	if ((assigned && is_assignment(p, &x)) || is_secret_tag(p, n, i))
 		return true;
 	/* The identifier is the whole key: that was it. */
 	if (assigned && x.from && p[x.from - 1] == '"' && p[x.to] == '"')
@@ -123,6 +143,8 @@ static bool is_scheme(const uint8_t *p, size_t n, const char *word)
 		lower |= p[i] >= 'a' && p[i] <= 'z';
 		equals |= p[i] == '=';
 	}
+	if (i == n && i > from) /* cut */
+		return true;
 	return i - from >= 16 || (i - from >= 6 && (digit || equals || (upper && lower)));
 }
 
@@ -132,22 +154,39 @@ static bool is_pem(const uint8_t *p, size_t n)
 	       (!memcmp(p + 5, "BEGI", 4) || !memcmp(p + 5, "END ", 4));
 }
 
+/*
+ * The text, or what of it stands before an escape that the end of a sample may have cut: decoded,
+ * the run around i ends there.
+ */
+static struct text up_to_escape(const struct text *t, size_t i)
+{
+	while (i < t->n && (scan_is_alnum(t->p[i]) || strchr("-_.", t->p[i] ? t->p[i] : 'x')))
+		i++;
+	if (i < t->n && t->p[i] == '\\' && t->n - i <= ESCAPE_MAX)
+		return (struct text){ t->p, i, true };
+	return *t;
+}
+
 /* Can the fingerprint at i belong to anything? */
 static bool is_dirty(const struct text *t, size_t i)
 {
 	const uint8_t *const p = t->p + i;
 	const size_t left = t->n - i;
+	const struct text run = up_to_escape(t, i);
 	struct span s;
 
 	if (p[2] == '-' || p[2] == '_')
-		return scan_prefix(t, 0, i + 2, &s) || is_pem(p, left);
+		return (run.n > i + 2 && scan_prefix(&run, 0, i + 2, &s)) || is_pem(p, left);
+	if (p[0] == 'm' && p[1] == '-' && p[2] == 'd' && i >= 3 &&
+	    !memcmp(p - 3, "form-data", left < 6 ? left + 3 : 9))
+		return true;
 	switch (p[0]) {
 	case '%':
 		return true;
 	case '\\': /* \u00XY of a printable character */
 		return left < 6 || (p[3] == '0' && p[4] >= '2' && p[4] <= '7');
 	case 'e':
-		return p[2] == 'J' && scan_jwt(t, 0, i + 2, &s);
+		return p[2] == 'J' && scan_jwt(&run, 0, i + 2, &s);
 	case 'b':
 	case 'B':
 		if (is_scheme(p, left, "bearer") || is_scheme(p, left, "basic"))
@@ -159,7 +198,7 @@ static bool is_dirty(const struct text *t, size_t i)
 			return true;
 		break;
 	case 'A':
-		if (scan_cloud_key(t, 0, i, &s))
+		if (scan_cloud_key(&run, 0, i, &s))
 			return true;
 		break;
 	default:

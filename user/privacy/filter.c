@@ -76,6 +76,8 @@ static const char fingerprints[][4] = {
 	"---",
 	"\\u0",
 	"%40",
+	/* form-data */
+	"m-d",
 };
 
 #define LETTER(c) ((c)&31)

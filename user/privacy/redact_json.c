@@ -200,8 +200,7 @@ static size_t secret_value(struct lexer *x, const struct string *key, enum name_
 		return i;
 	/* Model servers say "token" for what their model makes. */
 	if (sure == NAME_PERHAPS && key->to - key->from == 5 &&
-	    !memcmp(x->p + key->from, "token", 5) &&
-	    is_model_token(x, i))
+	    !memcmp(x->p + key->from, "token", 5) && is_model_token(x, i))
 		return i;
 	return replace_value(x, i, "key");
 }

@@ -18,6 +18,7 @@ const uint8_t scan_class[256] = {
 	['-'] = A,
 	['['] = A,
 	['='] = A,
+	['>'] = A,
 	[':'] = A,
 	['A'] = A,
 	['J'] = A,
@@ -37,8 +38,6 @@ const uint8_t scan_class[256] = {
 	['9'] = A,
 };
 #undef A
-
-#define CUT_MIN 6u /* bytes of a key that its end was cut off: below, what is left tells little */
 
 /* ---- sets of characters ------------------------------------------------------------------- */
 
@@ -144,10 +143,13 @@ bool scan_prefix(const struct text *t, size_t from, size_t i, struct span *s)
 		if (!preceded(t, from, i + 1, x->text, x->len) || !scan_starts_word(t, from, start))
 			continue;
 		end = run_end(t, i + 1, is_base62_dash);
+		/* Cut: too short to be told from prose, and all the same a key's first bytes. */
+		if (t->cut && end == t->n && end > i + 1 && end - i - 1 < x->min)
+			return found(s, start, end, x->kind);
 		m = mix_of(t, i + 1, end);
 		if (!m.digit && !m.upper) /* sk-learn-estimator-of-something */
 			return false;
-		if (end - i - 1 < x->min && !(t->cut && end == t->n && end - start >= CUT_MIN))
+		if (end - i - 1 < x->min)
 			return false;
 		return found(s, start, end, x->kind);
 	}
@@ -178,7 +180,7 @@ bool scan_jwt(const struct text *t, size_t from, size_t i, struct span *s)
 		end--;
 	if (dot && (size_t)(dot - t->p) - i >= 8 && end - (size_t)(dot - t->p) >= 2)
 		return found(s, start, end, "jwt");
-	return t->cut && end == t->n && end - i >= CUT_MIN && found(s, start, end, "jwt");
+	return t->cut && end == t->n && end - i >= 2 && found(s, start, end, "jwt");
 }
 
 static bool is_upper_digit(uint8_t c)
@@ -199,7 +201,7 @@ bool scan_cloud_key(const struct text *t, size_t from, size_t i, struct span *s)
 	if (!aws && !google)
 		return false;
 	end = run_end(t, i + 4, aws ? is_upper_digit : is_base62_dash);
-	if (end - i < (aws ? 20 : 34) && !(t->cut && end == t->n && end - i >= CUT_MIN + 2))
+	if (end - i < (aws ? 20 : 34) && !(t->cut && end == t->n && end > i + 4))
 		return false;
 	return found(s, i, end, aws ? "aws_key" : "google_key");
 }
@@ -231,7 +233,12 @@ static bool scan_scheme(const struct text *t, size_t from, size_t start, const c
 	if (end < t->n &&
 	    (t->p[end] == '@' || t->p[end] == '%')) /* "basic joe@…": as a whole or not at all */
 		end = run_end(t, end, is_token_or_address);
-	if (i == start + n || end - i < min || !looks_like_token(t, i, end))
+	if (i == start + n || end == i)
+		return false;
+	/* Cut off after "Bearer a"; "the bearer of" is prose. */
+	if (t->cut && end == t->n && t->p[start] == 'B' && n == 6)
+		return found(s, i, end, kind);
+	if (end - i < min || !looks_like_token(t, i, end))
 		return false;
 	return found(s, i, end, kind);
 }
@@ -304,7 +311,12 @@ static bool scan_at(const struct text *t, size_t from, size_t i, struct span *s,
 		return scan_prefix(t, from, i, s);
 	case '-':
 		return scan_prefix(t, from, i, s) || scan_pem(t, from, i, s);
+	case '>':
+		return scan_element(t, from, i, s);
 	case '=':
+		if (scan_form_part(t, from, i, s))
+			return true;
+		/* fall through */
 	case ':':
 		return scan_assignment(t, from, i, s);
 	case 'A':

@@ -36,6 +36,8 @@ bool scan_jwt(const struct text *t, size_t from, size_t i, struct span *s);
 bool scan_cloud_key(const struct text *t, size_t from, size_t i, struct span *s);
 bool scan_card(const struct text *t, size_t from, size_t i, struct span *s, size_t *next);
 bool scan_assignment(const struct text *t, size_t from, size_t i, struct span *s);
+bool scan_form_part(const struct text *t, size_t from, size_t i, struct span *s);
+bool scan_element(const struct text *t, size_t from, size_t i, struct span *s);
 bool scan_at_sign(const struct text *t, size_t from, size_t i, size_t width, struct span *s);
 
 /* Length of a placeholder that stands at p, 0: none. */

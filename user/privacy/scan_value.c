@@ -178,8 +178,8 @@ static bool quoted_value(const struct text *t, const struct name *name, size_t v
 
 	if (to <= from || placeholder_length(t->p + from, to - from))
 		return false;
-	if (name->quote && is_token_name(t, name) &&
-	    after < t->n && scan_is_model_token((const char *)t->p, t->n, after))
+	if (name->quote && is_token_name(t, name) && after < t->n &&
+	    scan_is_model_token((const char *)t->p, t->n, after))
 		return false;
 	*s = (struct span){ .from = from, .to = to, .kind = "key" };
 	return true;
