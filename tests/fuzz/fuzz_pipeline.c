@@ -67,6 +67,11 @@ static void feed(void *ctx, const void *raw, size_t n)
 	free(copy);
 }
 
+#define TEN(c) c c c c c c c c c c
+#define LIMITS(c)                                                                     \
+	"x-ratelimit-" c "1: 1\r\nx-ratelimit-" c "2: 2\r\nx-ratelimit-" c "3: 3\r\n" \
+	"x-ratelimit-" c "4: 4\r\n"
+
 /* What servers and clients say, so that not every byte of it has to be found out. */
 static const char *const phrase[] = {
 	"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -90,6 +95,10 @@ static const char *const phrase[] = {
 	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
 	"HEAD /x HTTP/1.0\r\n\r\n",
 	"data: {\"token\":\"x\"}\n\n",
+	LIMITS("a") LIMITS("b") LIMITS("c") LIMITS("d") LIMITS("e") LIMITS("f"),
+	"Cookie: " TEN(TEN("0123456789")),
+	TEN(TEN("{\"new\":[1,2,null],\"s\":\"word\"},")),
+	TEN("GET /more HTTP/1.1\r\n\r\n"),
 };
 static const char *const snapshot[] = {
 	"{\"exe\":\"/usr/bin/python3\",\"argv\":[\"uvicorn\",\"m:app\"],\"ppid\":1,\"comm\":\"u\"}",
