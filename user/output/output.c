@@ -15,7 +15,7 @@ const struct format *const format_table[] = { &format_text, &format_jsonl, NULL 
 /* Formats of the contract that are still to come: not the same as a name that nobody knows. */
 static const char *const format_later[] = { "prom", "otlp" };
 
-#define WAKE_BYTES ((size_t)64 << 10) /* the writer is woken for this much at once */
+#define WAKE_BYTES ((size_t)256 << 10) /* the writer is woken for this much at once */
 #define GATHER_NS 50000000ull /* after the first record of a pause it waits that long for more */
 #define SETTLE_STEP_US 2000
 #define SECOND_NS \
@@ -24,12 +24,9 @@ static const char *const format_later[] = { "prom", "otlp" };
 #define KEEP_CAP \
 	((size_t)1 << 20) /* a larger buffer is given back after the stall that needed it */
 
-#define SPILL_BYTES \
-	((size_t)256 << 10) /* to render the record that turns out not to fit any more */
-
 /*
- * Two buffers: records are rendered into `fill` by the caller, under the lock, which the writer
- * holds only to swap; `active` is the writer's alone.
+ * A record is rendered into `line`, the caller's alone, and copied to `fill` under the lock, which
+ * the writer holds only to swap it with `active`, its own: neither waits for the other's work.
  */
 struct output {
 	char *spec;
@@ -37,6 +34,7 @@ struct output {
 	void *state;
 	bool blocking;
 	size_t queue_max, wake_bytes;
+	struct buf line;
 
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all that follows, up to the writer's own */
@@ -356,6 +354,7 @@ static void output_free(struct output *o)
 	if (o->format && o->format->close)
 		o->format->close(o->state);
 	sink_close(&o->sink);
+	buf_free(&o->line);
 	buf_free(&o->fill);
 	buf_free(&o->active);
 	free(o->spec);
@@ -381,7 +380,7 @@ struct output *output_open(const char *spec, bool blocking, size_t queue_max, st
 	o->spec = strdup(spec);
 	o->blocking = blocking;
 	o->queue_max = queue_max;
-	o->fill.max = o->active.max = queue_max + SPILL_BYTES;
+	o->line.max = o->fill.max = o->active.max = queue_max;
 	o->wake_bytes = queue_max / 2 < WAKE_BYTES ? queue_max / 2 : WAKE_BYTES;
 	o->format = format;
 	if (format->open)
@@ -396,45 +395,55 @@ struct output *output_open(const char *spec, bool blocking, size_t queue_max, st
 	return o;
 }
 
+/* Lock held. False: no room for the line. */
+static bool enqueue(struct output *o)
+{
+	const size_t before = o->fill.len;
+
+	if (o->line.overflow || before + o->active_len + o->line.len > o->queue_max)
+		return false;
+	buf_put(&o->fill, o->line.p, o->line.len);
+	if (o->fill.overflow) { /* memory is out */
+		o->fill.overflow = false;
+		return false;
+	}
+	o->stats.queued++;
+	/* A wake-up costs more than a record: one a pause, one a full load. */
+	if (o->idle || (o->gathering && before < o->wake_bytes && o->fill.len >= o->wake_bytes)) {
+		o->idle = false;
+		pthread_cond_signal(&o->wake);
+	}
+	return true;
+}
+
+/* Lock held: is there something to wait for? Not when the caller must not wait, the disk is full,
+ * or the line can never fit. */
+static bool may_wait(const struct output *o)
+{
+	return o->blocking && !o->stats.error && (o->fill.len || o->active_len);
+}
+
 void output_record(struct output *o, const struct record *r)
 {
-	size_t before, added;
-	bool fits;
+	bool queued = false;
 
+	buf_clear(&o->line);
+	o->format->record(o->state, r, &o->line);
+	if (!o->line.len && !o->line.overflow)
+		return;
 	pthread_mutex_lock(&o->lock);
-	for (;;) {
-		if (o->dead) {
-			o->stats.lost_records++;
-			break;
-		}
-		before = o->fill.len;
-		o->format->record(o->state, r, &o->fill);
-		added = o->fill.len - before;
-		fits = !o->fill.overflow && o->fill.len + o->active_len <= o->queue_max;
-		if (fits) {
-			o->stats.queued += added != 0;
-			/* A wake-up costs more than a record: one a pause, one a full load. */
-			if (added && (o->idle || (o->gathering && before < o->wake_bytes &&
-						  o->fill.len >= o->wake_bytes))) {
-				o->idle = false;
-				pthread_cond_signal(&o->wake);
-			}
-			break;
-		}
-		o->fill.len = before;
-		o->fill.overflow = false;
-		/* Nothing to wait for: the caller must not wait, the disk is full, or it can never
-		 * fit. */
-		if (!o->blocking || o->stats.error || (!before && !o->active_len)) {
-			o->stats.lost_records++;
-			o->stats.lost_bytes += added;
-			break;
-		}
+	while (!o->dead && !(queued = enqueue(o)) && may_wait(o)) {
 		if (o->gathering)
 			pthread_cond_signal(&o->wake);
 		pthread_cond_wait(&o->room, &o->lock);
 	}
+	if (!queued) {
+		o->stats.lost_records++;
+		o->stats.lost_bytes += o->dead ? 0 : o->line.len;
+	}
 	pthread_mutex_unlock(&o->lock);
+	if (o->line.cap > KEEP_CAP)
+		buf_free(&o->line);
 }
 
 void output_reopen(struct output *o)
