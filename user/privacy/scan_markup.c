@@ -10,6 +10,7 @@
 
 #define NAME_MAX_BYTES 64u
 #define FORM_REACH 128u /* from form-data to its name */
+#define PART_HEADERS_MAX 1024u
 #define TAG_MAX 160u /* an element's name and attributes */
 #define CONTENT_MAX 1024u /* of an element */
 #define CUT_CONTENT_MAX 128u /* of one whose end is missing */
@@ -42,9 +43,10 @@ static size_t form_name(const struct text *t, size_t *i, size_t *name_to)
 /* First byte after the empty line that ends the headers of a part, or n. */
 static size_t part_body(const struct text *t, size_t i)
 {
+	const size_t max = t->n - i > PART_HEADERS_MAX ? i + PART_HEADERS_MAX : t->n;
 	const uint8_t *lf;
 
-	while (i < t->n && (lf = memchr(t->p + i, '\n', t->n - i))) {
+	while (i < max && (lf = memchr(t->p + i, '\n', max - i))) {
 		i = (size_t)(lf - t->p) + 1;
 		if (i < t->n && t->p[i] == '\r')
 			i++;
@@ -80,14 +82,14 @@ bool scan_form_part(const struct text *t, size_t from, size_t i, struct span *s)
 	if (name_to == name || !name_secret((const char *)t->p + name, name_to - name))
 		return false;
 	body = part_body(t, after);
-	if (body == t->n)
-		return false;
-	to = part_end(t, body);
-	if (body - after <= 4) /* CR LF CR LF */
-		after = body;
-	if (to == body || placeholder_length(t->p + body, t->n - body) ||
+	if (body == t->n || placeholder_length(t->p + body, t->n - body) ||
 	    placeholder_length(t->p + after, t->n - after))
 		return false;
+	to = part_end(t, body);
+	if (to == body)
+		return false;
+	if (body - after <= 4) /* CR LF CR LF */
+		after = body;
 	*s = (struct span){ .from = after, .to = to, .kind = "key" };
 	return true;
 }
