@@ -571,6 +571,47 @@ static void engines_die_with_the_services_requests(void **state)
 	world_free(w);
 }
 
+/* Who listens could have served: what others serve was not its work. */
+static void idle_workers_die_with_nothing(void **state)
+{
+	static const struct {
+		bool before, after, exec, itself, iter;
+		const char *scope;
+	} way[] = {
+		{ true, false, false, false, false, "process" }, /* inherited by fork */
+		{ false, true, false, false, false, "service" }, /* the parent listened later */
+		{ true, false, true, false, false, "service" }, /* an exec closed it */
+		{ false, false, false, true, false, "process" }, /* its own */
+		{ false, false, false, true, true, "process" }, /* found by the iterator */
+		{ true, false, true, true, false, "process" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++) {
+		struct world *w = world_new("r", NULL, NULL, NULL);
+		char want[64];
+
+		clock_pair(w, 1);
+		scan(w, 40, 0, 41 * SEC);
+		if (way[i].before)
+			listens(w, 40, 900, 8000, 42 * SEC, i % 2);
+		life(w, EVENT_FORK, 42, 40, 43 * SEC, "worker", "");
+		life(w, EVENT_FORK, 43, 42, 44 * SEC, "worker", ""); /* and on to the next */
+		if (way[i].after)
+			listens(w, 40, 900, 8000, 44 * SEC, false);
+		if (way[i].exec)
+			life(w, EVENT_EXEC, 43, 42, 45 * SEC, "worker", "/bin/worker");
+		if (way[i].itself)
+			listens(w, 43, 901, 8001, 46 * SEC, way[i].iter);
+		origin_find(w->o, 40)->in_flight = 1;
+		origin_find(w->o, 40)->service->in_flight = 1;
+		ends(w, 43, 47 * SEC, SIGKILL, "[]");
+		snprintf(want, sizeof(want), "\"in_flight.scope\":\"%s\"", way[i].scope);
+		expect(w, w->n - 1, want);
+		world_free(w);
+	}
+}
+
 static void killers_have_an_exe_when_known(void **state)
 {
 	struct world *w = world_new("r", NULL, NULL, NULL);
@@ -758,6 +799,7 @@ int main(void)
 		cmocka_unit_test(wrappers_take_their_childs_name),
 		cmocka_unit_test(ends_are_told_apart),
 		cmocka_unit_test(engines_die_with_the_services_requests),
+		cmocka_unit_test(idle_workers_die_with_nothing),
 		cmocka_unit_test(killers_have_an_exe_when_known),
 		cmocka_unit_test(listen_ready_detach),
 		cmocka_unit_test(containers_and_pods),

@@ -279,6 +279,7 @@ static void on_fork(struct origin *o, const struct event *ev)
 				   253);
 		q->memory_limit = parent->memory_limit;
 	}
+	q->p.inherits = parent->p.listens || parent->p.inherits;
 	if (!q->args && parent->args) {
 		set_string(&q->args, parent->args, parent->args_len, parent->args_len);
 		q->args_len = q->args ? parent->args_len : 0;
@@ -328,6 +329,7 @@ static void on_exec(struct origin *o, const struct event *ev)
 	set_string(&q->args, NULL, 0, 0);
 	q->args_len = 0;
 	q->n_listened = 0;
+	q->p.inherits = false;
 	if (!q->p.target) {
 		q->exec_ts = ev->ts;
 		set_string(&q->held, NULL, 0, 0);
@@ -453,6 +455,7 @@ static void on_listen(struct origin *o, const struct event *ev)
 
 	if (!q || !q->p.target)
 		return;
+	q->p.listens = true;
 	if (q->p.service)
 		tree_listens(o, q);
 	if (!ev->from_iter && !ev->late)

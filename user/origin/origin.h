@@ -43,6 +43,8 @@ struct process {
 			  > 0 */
 	unsigned in_flight; /* server exchanges open now: kept by the exchange room */
 	bool served; /* it ever had one: kept by the exchange room */
+	bool listens; /* it did so itself */
+	bool inherits; /* a listener came with its fork, and no exec has closed it since */
 	char comm[17];
 	char *exe, *cgroup_path, *container_id, *pod_uid, *pod_name;
 	struct service *service; /* never NULL for a target */
@@ -50,11 +52,13 @@ struct process {
 	struct lru_node lru;
 };
 
-/* What it does shows in its service's exchanges only: an engine behind an API server owns no
- * socket. */
+/*
+ * What it does shows in its service's exchanges only: an engine behind an API server owns no
+ * socket. A worker that could take requests itself and has none is idle.
+ */
 static inline bool process_serves_through_tree(const struct process *p)
 {
-	return !p->served && p->service && p->service->in_flight;
+	return !p->served && !p->listens && !p->inherits && p->service && p->service->in_flight;
 }
 
 struct origin_stats {
