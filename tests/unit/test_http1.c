@@ -37,7 +37,24 @@ static const struct script scripts[] = {
 	{ "early answer, agent stops", { ">POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc", "<HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "!s" }, "POST / [abc]. 401 [].", 0 },
 	{ "half-close, then the answer", { ">GET / HTTP/1.1\r\n\r\n", "}", "<" OK5, "!t" }, "GET / []. 200 [hello].", 0 },
 	{ "half-close in the body, then the answer", { ">POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", "}", "<HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" }, "POST / [abc]. 400 [].", 0 },
-	{ "answer without a request", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5 "HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n", "!t" }, "GET / []. 200 [hello]. | 408 []. late {response-without-request}", 0 },
+	{ "answer without a request", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5 "HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n", "!t" }, "GET / []. 200 [hello]. | 1 unsolicited", 0 },
+	{ "answer to a connection that said nothing", { "<HTTP/1.1 408 Timeout\r\nConnection: close\r\n\r\n", "{", "!t" }, "1 unsolicited", 0 },
+	{ "body cut, answered, then told of it", { ">POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\nabc", "<" OK5 "HTTP/1.1 408 Timeout\r\nConnection: close\r\n\r\n", "{", "!t" }, "POST / [abc]. 200 [hello]. | 1 unsolicited", 0 },
+	{ "unsolicited, with a body, and asked after all", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5 "HTTP/1.1 408 Timeout\r\n\r\nbody\r\n", ">GET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET / []. 200 [hello]. | GET /b []. 200 [hello]. | 1 unsolicited", ONCE },
+	{ "unsolicited, of a known length, and asked after all", { "<HTTP/1.1 408 Timeout\r\nContent-Length: 4\r\n\r\nbody", ">GET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /b []. 200 [hello]. | 1 unsolicited", 0 },
+	{ "no error, so it was asked for and that was lost", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5 OK5, "!t" }, "GET / []. 200 [hello]. | 200 [hello]. late {response-without-request}", 0 },
+	{ "garbage, answered", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5, ">\x16\x03\x01", "<HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", "{", "!t" }, "GET / []. 200 [hello]. | 400 []-gap3. late", ONCE },
+	/* answers before the head is complete */
+	{ "line cut in its target", { ">GET /uuu", "<HTTP/1.1 414 Long\r\nContent-Length: 2\r\n\r\nno", "{", "!t" }, "GET /uuu []. 414 [no]. cut", 0 },
+	{ "line cut in its method", { ">PO", "<HTTP/1.1 408 Timeout\r\n\r\n", "{", "!t" }, "  []. 408 []. cut", NO_UNKNOWN },
+	{ "line cut behind its target", { ">GET /u HTT", "<HTTP/1.1 408 Timeout\r\n\r\n", "{", "!t" }, "GET /u []. 408 [].", 0 },
+	{ "line cut, half-closed", { ">GET /u", "}", "<HTTP/1.1 400 Bad\r\n\r\nno", "{", "!t" }, "GET /u []. 400 [no]. cut", 0 },
+	{ "line cut, no answer", { ">GET /u", "}", "!p" }, "", 0 },
+	{ "line cut, sent on after the answer", { ">GET /u", "<HTTP/1.1 414 Long\r\nContent-Length: 0\r\n\r\n", ">uu HTTP/1.1\r\nA: b\r\n\r\nGET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /u []. 414 []. cut | GET /b []. 200 [hello].", 0 },
+	{ "line cut, the rest lost", { ">GET /u", "<HTTP/1.1 414 Long\r\nContent-Length: 0\r\n\r\n", "[9", ">GET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /u [+]-lost9. 414 []. cut | GET /b []. 200 [hello].", 0 },
+	{ "line cut, after another exchange", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5, ">HEAD /u", "<HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\nno", "{", "!t" }, "GET / []. 200 [hello]. | HEAD /u []. 400 []. cut", ONCE },
+	{ "head cut", { ">GET /a HTTP/1.1\r\nA: b\r\nC", "<HTTP/1.1 431 Large\r\nConnection: close\r\n\r\nno", "{", "!t" }, "GET /a []. 431 [no].", 0 },
+	{ "head cut, sent on after the answer", { ">GET /a HTTP/1.1\r\nA: b\r\nC", "<HTTP/1.1 431 Large\r\nContent-Length: 0\r\n\r\n", ">: d\r\n\r\nGET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /a []. 431 []. | GET /b []. 200 [hello].", 0 },
 	/* ends */
 	{ "no answer, reader closes", { ">GET / HTTP/1.1\r\n\r\n", "{", "!t" }, "GET / []. 0 []? target", NO_CLIENT },
 	{ "no answer, asker closes", { ">GET / HTTP/1.1\r\n\r\n", "}", "!p" }, "GET / []. 0 []? peer", NO_CLIENT },
@@ -78,6 +95,10 @@ static const struct script scripts[] = {
 	{ "chunked in 1.0", { ">GET /a HTTP/1.0\r\n\r\n", "<HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" }, "GET /a []. 200 [a]. {transfer-coding-in-1.0}", 0 },
 	{ "body in 204", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n" }, "GET /a []. 204 []. {body-in-204}", 0 },
 	{ "bad chunk size", { ">POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0x1\r\nc", "<HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" }, "POST /a [abx1RNc+]. 400 []. {bad-chunk}", 0 },
+	{ "bad chunk size of a response, closed", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nZZ\r\n", "{", "!t" }, "GET /a []. 200 [abZZRN+]? target {bad-chunk}", NO_CLIENT },
+	{ "bad chunk size of a response, the asker closes first", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "}", "!p" }, "GET /a []. 200 [ZZRN+]? target {bad-chunk}", NO_CLIENT },
+	{ "bad chunk size of a response, asked on", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", ">GET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /a []. 200 [ZZRN+]? target {bad-chunk} | GET /b []. 200 [hello].", NO_CLIENT },
+	{ "bad chunk size of a response, agent stops", { ">GET /a HTTP/1.1\r\n\r\n", "<HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "!s" }, "GET /a []. 200 [ZZRN+]? stop {bad-chunk}", 0 },
 	{ "negative chunk size", { ">POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", "<HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" }, "POST /a [-1RN+]. 400 []. {bad-chunk}", 0 },
 	{ "chunk size past 62 bits", { ">POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000001\r\na", "<HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" }, "POST /a [1RNa+]. 400 []. {bad-chunk}", 0 },
 	{ "chunk too long for its size", { ">POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", "<HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" }, "POST /a [abcRN0RNRN+]. 400 []. {bad-chunk}", 0 },
@@ -167,6 +188,59 @@ static void test_idle_state_is_small(void **state)
 	for (int d = 0; d < 2; d++)
 		assert_null(((struct http1 *)t.c.proto)->dir[d].line);
 	tap_free(&t);
+}
+
+/*
+ * A head that is answered at every place of it, in calls of every size, is one exchange that began
+ * with its first byte; whatever is sent on belongs to it.
+ */
+static void test_answered_in_the_head(void **state)
+{
+	const char req[] = "POST /some/target HTTP/1.1\r\nHost: x\r\nX-Y: z\r\n\r\n";
+	const char res[] = "HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\nno";
+	const size_t n = sizeof(req) - 1, target = 5, target_end = 17;
+
+	(void)state;
+	for (size_t at = 1; at < n; at++) {
+		for (size_t split = 1; split <= at; split++) {
+			for (int on = 0; on < 2; on++) {
+				char seen[64];
+				struct tap t;
+
+				snprintf(seen, sizeof(seen), "%.*s", (int)at, req);
+				tap_init(&t, (enum conn_role)(on ? CONN_SERVER : CONN_CLIENT),
+					 false);
+				enum direction d = on ? DIR_READ : DIR_WRITE;
+
+				script_send(&t, d, seen, split);
+				script_send(&t, (enum direction) !d, res, 1 + split % 5);
+				if (on) {
+					script_send(&t, d, req + at, split);
+					script_send(&t, d, "GET /b HTTP/1.1\r\n\r\n", split);
+					script_send(&t, (enum direction) !d, OK5, split);
+				}
+				tap_end(&t, on ? CLOSED_BY_TARGET : CLOSED_BY_PEER, false, false);
+				assert_string_equal(t.broken, "");
+				assert_int_equal(t.n, 1 + on);
+				assert_int_equal(t.strays, 0);
+				assert_int_equal(t.x[0].req.begin_ts, 1010);
+				assert_int_equal(t.x[0].req.begin_wait, 101);
+				assert_int_equal(t.x[0].req.begin_pos, 0);
+				assert_string_equal(t.x[0].method, at < target ? "" : "POST");
+				seen[at < target_end ? at : target_end] = '\0';
+				assert_string_equal(t.x[0].target,
+						    at < target ? "" : seen + target);
+				assert_int_equal(t.x[0].cut, at <= target_end);
+				assert_int_equal(t.x[0].status, 400);
+				assert_true(t.x[0].req.end && t.x[0].res.end);
+				assert_false(t.x[0].late || t.x[0].aborted);
+				assert_null(t.x[0].anomalies.p);
+				if (on)
+					assert_string_equal(t.x[1].target, "/b");
+				tap_free(&t);
+			}
+		}
+	}
 }
 
 static void test_large_heads(void **state)
@@ -270,9 +344,13 @@ static void test_too_many_pipelined(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scripts),     cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_times),       cmocka_unit_test(test_idle_state_is_small),
-		cmocka_unit_test(test_large_heads), cmocka_unit_test(test_too_many_pipelined),
+		cmocka_unit_test(test_scripts),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_times),
+		cmocka_unit_test(test_idle_state_is_small),
+		cmocka_unit_test(test_answered_in_the_head),
+		cmocka_unit_test(test_large_heads),
+		cmocka_unit_test(test_too_many_pipelined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,7 @@ static inline void script_summary(const struct tap *t, struct tap_text *out)
 		snprintf(s, sizeof(s), "%d ", x->status);
 		tap_add(out, s, strlen(s));
 		script_side(out, &x->res);
+		tap_add(out, x->cut ? " cut" : "", x->cut ? 4 : 0);
 		snprintf(s, sizeof(s), "%s%s%s%s", why[x->abort], x->late ? " late" : "",
 			 x->upgraded ? " upgrade:" : "", x->upgrade);
 		tap_add(out, s, strlen(s));
@@ -111,6 +112,10 @@ static inline void script_summary(const struct tap *t, struct tap_text *out)
 			tap_add(out, x->anomalies.p, x->anomalies.n - 1);
 			tap_add(out, "}", 1);
 		}
+	}
+	if (t->strays) {
+		snprintf(s, sizeof(s), "%s%u unsolicited", t->n ? " | " : "", t->strays);
+		tap_add(out, s, strlen(s));
 	}
 }
 

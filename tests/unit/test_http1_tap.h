@@ -29,7 +29,7 @@ struct tap_x {
 	struct tap_side req, res;
 	char method[40], target[256];
 	int minor, status, interim[4], interims;
-	bool late, aborted, upgraded;
+	bool late, cut, aborted, upgraded;
 	enum msg_abort abort;
 	unsigned stalls;
 	char upgrade[16];
@@ -41,6 +41,7 @@ struct tap {
 	struct tap_x *x;
 	size_t n, cap;
 	uint64_t ts, messages;
+	unsigned strays; /* anomalies of no exchange */
 	bool jumped[2];
 	char broken[160];
 };
@@ -81,6 +82,12 @@ static inline void tap_emit(void *ctx, const struct msg *m)
 	t->messages++;
 	if (m->conn != &t->c)
 		tap_break(t, "another connection", m);
+	if (m->index == MSG_NO_EXCHANGE) {
+		if (m->kind != MSG_ANOMALY)
+			tap_break(t, "message about no exchange", m);
+		t->strays++;
+		return;
+	}
 	if (m->index > t->n || m->index >= TAP_MAX) {
 		tap_break(t, "index out of order", m);
 		return;
@@ -121,7 +128,8 @@ static inline void tap_emit(void *ctx, const struct msg *m)
 		s->begin_ts = m->ts;
 		s->begin_pos = m->pos;
 		s->begin_wait = m->chunk ? m->chunk->wait_ns : WAIT_UNKNOWN;
-		if (m->request_line.method_len > H1_METHOD_MAX || !m->request_line.method_len)
+		if (m->request_line.method_len > H1_METHOD_MAX ||
+		    (!m->request_line.method_len && !m->request_line.cut))
 			tap_break(t, "method length", m);
 		snprintf(x->method, sizeof(x->method), "%.*s", (int)m->request_line.method_len,
 			 m->request_line.method);
@@ -131,6 +139,7 @@ static inline void tap_emit(void *ctx, const struct msg *m)
 		if (memchr(m->request_line.target, '\n', m->request_line.target_len))
 			tap_break(t, "line end in a target", m);
 		x->minor = m->request_line.minor;
+		x->cut = m->request_line.cut;
 		break;
 	case MSG_STATUS_LINE:
 		if (m->request || (s->begun && x->status / 100 != 1))

@@ -241,6 +241,7 @@ static void on_request_line(struct exchange_ctx *ctx, const struct msg *m)
 		tn = EXCHANGE_MAX_TARGET;
 		x->target_cut = true;
 	}
+	x->target_cut |= m->request_line.cut;
 	buf_put(&x->text, m->request_line.method, mn);
 	buf_put(&x->text, m->request_line.target, tn);
 	grown(ctx, o, m->ts);

@@ -59,6 +59,7 @@ void h1_complete(struct h1_call *x, uint64_t pos)
 	dir->pos = pos;
 	dir->state = H1_START;
 	dir->seek = H1_SEEK_IDLE;
+	dir->unsolicited = false;
 	if (h1_is_request(x->h, dir)) {
 		h1_emit(x, dir, &m, pos);
 		dir->open = false;
@@ -79,7 +80,7 @@ void h1_lose_step(struct h1_call *x, enum h1_seek mode, enum gap_kind kind, bool
 	dir->gap_kind = (uint8_t)kind;
 	if (missed) {
 		dir->gap = true;
-		x->h->gapped = true;
+		x->h->gapped = x->h->owed = true;
 	}
 }
 
@@ -166,11 +167,15 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 		h1_lose_step(&x, H1_SEEK_IDLE, GAP_LOST, x.h->gapped);
 	}
 	while (n) {
+		bool unsolicited = dir->unsolicited && dir->state != H1_SEEK;
 		size_t k;
 
 		switch (dir->state) {
 		case H1_START:
 			k = h1_start(&x, pos, p, n);
+			break;
+		case H1_START_REST:
+			k = h1_start_rest(&x, p, n);
 			break;
 		case H1_FIELDS:
 		case H1_TRAILERS:
@@ -188,6 +193,8 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 		}
 		if (k)
 			x.call_start = false;
+		if (unsolicited)
+			x.h->skipped += k;
 		pos += k;
 		p += k;
 		n -= k;
@@ -254,6 +261,7 @@ static void http1_gap(struct conn *c, enum direction d, uint64_t pos, uint64_t n
 	case H1_START:
 		gap_between(&x, pos, n, kind);
 		break;
+	case H1_START_REST:
 	case H1_FIELDS:
 	case H1_TRAILERS:
 		h1_fields_flush(&x);
@@ -313,10 +321,11 @@ static void http1_eof(struct conn *c, enum direction d, uint64_t ts, const struc
 		return;
 	call_init(&x, c, d, NULL, ts, out);
 	if (x.h->req_dir < 0) {
-		h1_line_drop(x.dir);
-		x.dir->state = H1_DEAD;
+		if (!x.dir->line) /* what is kept may be the beginning of a request, as below */
+			x.dir->state = H1_DEAD;
 	} else if (x.h->req_dir == (int)d) {
-		request_over(&x);
+		if (!h1_request_pending(x.h)) /* what is there of a request may be answered yet */
+			request_over(&x);
 	} else {
 		h1_finish(&x, !c->reset,
 			  closed_by(c, d == DIR_WRITE ? ABORT_BY_TARGET : ABORT_BY_PEER));

@@ -82,6 +82,7 @@ bool h1_is(const char *p, size_t n, const char *lit, size_t lit_len);
 enum h1_state {
 	H1_INIT, /* no bytes yet */
 	H1_START, /* in step, before a start line */
+	H1_START_REST, /* of a request line that was answered before it was whole */
 	H1_FIELDS,
 	H1_BODY_LENGTH,
 	H1_BODY_CLOSE, /* until the connection closes */
@@ -140,6 +141,7 @@ struct h1_dir {
 	bool open; /* exchange `index` was announced and this side has not ended: messages may go
 		      out */
 	bool late; /* response whose request was not seen */
+	bool unsolicited; /* response to no request: parsed, and no exchange */
 	bool interim; /* the last response head was a 1xx: the response itself is still to come */
 	bool empty; /* no byte of the body was seen yet */
 	bool digits,
@@ -163,6 +165,7 @@ struct http1 {
 	uint8_t gap_kind; /* enum gap_kind of gap_bytes */
 	int8_t req_dir; /* enum direction that carries requests; -1: not known yet */
 	bool gapped; /* a gap that was not exactly accounted for was ever seen */
+	bool owed; /* since then requests may have gone unseen whose responses are to come */
 	uint8_t pipelining; /* the client was seen to pipeline: counts down while it does not */
 	bool doubt; /* the oldest waiting request came right behind a gap */
 	uint8_t fifo_head;
@@ -212,6 +215,10 @@ void h1_lose_step(struct h1_call *x, enum h1_seek mode, enum gap_kind kind, bool
 /* H1_START and H1_SEEK. Return the bytes used. */
 size_t h1_start(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
 size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
+/* H1_START_REST. */
+size_t h1_start_rest(struct h1_call *x, const uint8_t *p, size_t n);
+/* Is the beginning of a request line kept, in step? */
+bool h1_request_pending(struct http1 *h);
 /* Do these bytes begin with a whole start line of x->dir? */
 bool h1_start_line_here(const struct h1_call *x, const uint8_t *p, size_t n);
 /* Nothing will come of the line that was kept. */
@@ -245,7 +252,8 @@ bool h1_chunk_plausible(const uint8_t *p, size_t n);
 /* ---- http1_pair.c ---- */
 /* A request line: opens the exchange dir->index. */
 uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind);
-/* A status line: finds its exchange (dir->index), or makes one without a request. */
+/* A status line (dir->status): finds its exchange (dir->index), or makes one without a request, or
+ * none. */
 uint32_t h1_pair_response(struct h1_call *x);
 enum h1_kind
 h1_pair_kind(const struct http1 *h); /* of the oldest waiting request; H1_PLAIN if none */

@@ -59,20 +59,6 @@ void h1_end_side(struct h1_call *x, struct h1_dir *dir, uint64_t ts)
 	dir->open = false;
 }
 
-void h1_end_response(struct h1_call *x, uint64_t ts)
-{
-	struct h1_dir *req = h1_request_dir(x->h), *res = h1_response_dir(x->h);
-
-	if (!res->open)
-		return;
-	h1_end_side(x, res, ts);
-	if (!res->late)
-		pop(x->h);
-	/* a request that ended in its middle can only end with its response */
-	if (req->open && req->index == res->index && req->state == H1_DEAD)
-		h1_end_side(x, req, ts);
-}
-
 static void abort_one(struct h1_call *x, uint64_t index, bool late, enum msg_abort why)
 {
 	struct h1_dir *req = h1_request_dir(x->h), *res = h1_response_dir(x->h);
@@ -101,6 +87,43 @@ static void abort_one(struct h1_call *x, uint64_t index, bool late, enum msg_abo
 	x->out->emit(x->out->ctx, &m);
 }
 
+/*
+ * The size of a chunk could not be read although every byte was there: whatever follows and whoever
+ * closes, it was the one who answers that broke the response off.
+ */
+static bool broken_off(const struct h1_dir *res)
+{
+	return res->seen & H1_BIT(H1_AN_BAD_CHUNK) && !res->guess;
+}
+
+static void break_off(struct h1_call *x)
+{
+	struct h1_dir *res = h1_response_dir(x->h);
+
+	abort_one(x, res->index, res->late,
+		  x->h->req_dir == DIR_READ ? ABORT_BY_TARGET : ABORT_BY_PEER);
+	if (!res->late)
+		pop(x->h);
+}
+
+void h1_end_response(struct h1_call *x, uint64_t ts)
+{
+	struct h1_dir *req = h1_request_dir(x->h), *res = h1_response_dir(x->h);
+
+	if (!res->open)
+		return;
+	if (broken_off(res)) {
+		break_off(x);
+		return;
+	}
+	h1_end_side(x, res, ts);
+	if (!res->late)
+		pop(x->h);
+	/* a request that ended in its middle can only end with its response */
+	if (req->open && req->index == res->index && req->state == H1_DEAD)
+		h1_end_side(x, req, ts);
+}
+
 void h1_abort_all(struct h1_call *x, enum msg_abort why)
 {
 	struct h1_dir *res = h1_response_dir(x->h);
@@ -123,6 +146,8 @@ void h1_finish(struct h1_call *x, bool complete, enum msg_abort why)
 		if (complete && (res->state == H1_BODY_CLOSE ||
 				 (res->state == H1_SEEK && res->seek != H1_SEEK_IDLE))) {
 			h1_end_response(x, x->ts);
+		} else if (broken_off(res) && (why == ABORT_BY_PEER || why == ABORT_BY_TARGET)) {
+			break_off(x);
 		} else {
 			bool late = res->late;
 
@@ -173,11 +198,13 @@ uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind)
 	 * of one body is passed over; a length that is believed in vain would cost all that
 	 * follows.)
 	 */
-	if (res->open && res->late && !res->interim && res->state != H1_DEAD) {
+	if ((res->unsolicited || (res->open && res->late)) && !res->interim &&
+	    res->state != H1_DEAD) {
 		h1_end_response(x, res->last_ts);
 		h1_line_drop(res);
 		res->state = H1_SEEK;
 		res->seek = H1_SEEK_IDLE;
+		res->unsolicited = false;
 	}
 	gap = req->gap || res->gap;
 	if (res->gap && !direction_change(x))
@@ -198,10 +225,30 @@ uint32_t h1_pair_request(struct h1_call *x, enum h1_kind kind)
 		h1_abort_all(x, ABORT_LOST_SYNC);
 		kind = H1_UNSURE;
 	}
+	if (!h->fifo_len && !h->pipelining && !res->open)
+		h->owed = false; /* whoever does not pipeline was answered */
 	push(h, kind);
 	req->index = h->next_index++;
 	req->open = true;
 	return an;
+}
+
+/*
+ * Nobody asked: servers say 408 and the like to a connection that has been idle, and close it. What
+ * is no error was asked for, by a request that was lost; the gap shows when the next one comes.
+ */
+static void unsolicited(struct h1_call *x)
+{
+	struct msg m = { .kind = MSG_ANOMALY,
+			 .conn = x->c,
+			 .index = MSG_NO_EXCHANGE,
+			 .ts = x->ts,
+			 .chunk = x->ch };
+
+	m.note.name = h1_anomaly_name[H1_AN_RESPONSE_WITHOUT_REQUEST];
+	m.pos = x->dir->pos;
+	x->dir->unsolicited = true;
+	x->out->emit(x->out->ctx, &m);
 }
 
 uint32_t h1_pair_response(struct h1_call *x)
@@ -215,12 +262,16 @@ uint32_t h1_pair_response(struct h1_call *x)
 	}
 	if (res->open) /* after an interim response */
 		return 0;
-	res->open = true;
 	res->late = !h->fifo_len;
+	if (res->late && !x->c->late && !h->owed && res->status >= 400) {
+		unsolicited(x);
+		return 0;
+	}
+	res->open = true;
 	if (!res->late) {
 		res->index = h->next_index - h->fifo_len;
 		return 0;
 	}
 	res->index = h->next_index++;
-	return x->c->late || h->gapped ? 0 : H1_BIT(H1_AN_RESPONSE_WITHOUT_REQUEST);
+	return x->c->late || (h->owed && h->gap_bytes) ? 0 : H1_BIT(H1_AN_RESPONSE_WITHOUT_REQUEST);
 }

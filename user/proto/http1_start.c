@@ -45,7 +45,7 @@ static void begin(struct h1_call *x)
 	dir->state = H1_FIELDS;
 	dir->seek = H1_SEEK_IDLE;
 	dir->seen = 0;
-	dir->interim = dir->guess = false;
+	dir->interim = dir->guess = dir->unsolicited = false;
 	memset(&dir->f, 0, sizeof(dir->f));
 }
 
@@ -84,18 +84,106 @@ static void request_line(struct h1_call *x, const struct chunk *first, uint64_t 
 	h1_flag(x, dir, an, pos);
 }
 
+/*
+ * A request line that was answered before it was whole: what is there of it. Blanks end the method
+ * and the target; what they do not end is cut.
+ */
+static void cut_request_line(const uint8_t *p, size_t n, struct msg *m)
+{
+	const uint8_t *blank = memchr(p, ' ', n < H1_METHOD_MAX + 1 ? n : H1_METHOD_MAX + 1);
+	size_t from, to;
+
+	m->request_line.minor = -1;
+	m->request_line.cut = true;
+	m->request_line.method = m->request_line.target = (const char *)p;
+	m->request_line.method_len = m->request_line.target_len = 0;
+	if (!blank)
+		return;
+	from = m->request_line.method_len = (size_t)(blank - p);
+	while (from < n && (p[from] == ' ' || p[from] == '\t'))
+		from++;
+	for (to = from; to < n && p[to] != ' ' && p[to] != '\t' && p[to] != '\r';)
+		to++;
+	m->request_line.target = (const char *)p + from;
+	m->request_line.target_len = to - from;
+	m->request_line.cut = to == n;
+}
+
+bool h1_request_pending(struct http1 *h)
+{
+	const struct h1_dir *req = h1_request_dir(h);
+
+	return req->state == H1_START && req->line && req->line->len;
+}
+
+/* The response to a request of which only the beginning of the first line was read. */
+static void answered_early(struct h1_call *x)
+{
+	struct h1_call y = *x;
+	struct h1_line *l;
+	struct h1_request_line r;
+	struct msg m = { .kind = MSG_REQUEST_LINE };
+
+	y.d = (enum direction)x->h->req_dir;
+	y.dir = h1_request_dir(x->h);
+	l = y.dir->line;
+	y.ch = &l->first;
+	y.ts = l->first.ts;
+	cut_request_line(l->b, l->len, &m);
+	r.method = m.request_line.method;
+	r.method_len = m.request_line.method_len;
+	begin(&y);
+	h1_pair_request(&y, method_kind(&r));
+	y.dir->late = false;
+	y.dir->minor = 1;
+	y.dir->head_len = l->len;
+	h1_emit(&y, y.dir, &m, l->pos);
+	h1_line_drop(y.dir);
+	y.dir->state = x->c->dir[y.d].eof ? H1_DEAD : H1_START_REST;
+}
+
+size_t h1_start_rest(struct h1_call *x, const uint8_t *p, size_t n)
+{
+	const uint8_t *lf = memchr(p, '\n', n);
+
+	if (!lf)
+		return n;
+	x->dir->state = H1_FIELDS;
+	return (size_t)(lf - p) + 1;
+}
+
+/* The request of this response may have been in what was not seen: so much was that. */
+static void tell_unseen(struct h1_call *x, uint64_t pos)
+{
+	if (!x->c->late)
+		h1_emit_gap(x, x->dir, MSG_LOSS, pos, x->h->gap_bytes,
+			    (enum gap_kind)x->h->gap_kind);
+}
+
 static void status_line(struct h1_call *x, const struct chunk *first, uint64_t pos, int status,
 			int minor, uint32_t an)
 {
 	struct h1_dir *dir = x->dir, *req = h1_request_dir(x->h);
 	struct h1_call y;
 	struct msg m = { .kind = MSG_STATUS_LINE };
+	bool fresh;
 
 	begin(x);
-	an |= h1_pair_response(x);
+	fresh = !dir->open;
 	dir->minor = (uint8_t)minor;
 	dir->status = (uint16_t)status;
 	dir->interim = status / 100 == 1 && status != 101;
+	if (fresh && !dir->interim && !dir->gap && !req->gap && !x->h->fifo_len &&
+	    h1_request_pending(x->h))
+		answered_early(x);
+	an |= h1_pair_response(x);
+	/* or it was the answer to what is pending, and the next one is not */
+	if (fresh && dir->late && h1_request_pending(x->h))
+		req->gap = true;
+	if (dir->unsolicited) {
+		x->h->skipped += dir->head_len;
+		return;
+	}
 	/* the answer begins: what was still looked for in its request has ended */
 	if (!dir->interim && req->open && req->index == dir->index && req->state == H1_SEEK &&
 	    req->seek != H1_SEEK_IDLE) {
@@ -110,6 +198,8 @@ static void status_line(struct h1_call *x, const struct chunk *first, uint64_t p
 		y.ts = first->ts;
 	}
 	h1_emit(&y, dir, &m, pos);
+	if (fresh && dir->late && x->h->owed)
+		tell_unseen(x, pos);
 	h1_flag(x, dir, an, pos);
 }
 
@@ -218,6 +308,10 @@ static size_t garbage(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t 
 		if (x->h->req_dir == (int)!x->d) {
 			m.note.name = h1_anomaly_name[H1_AN_BAD_STATUS_LINE];
 			h1_emit_waiting(x, &m, pos);
+		}
+		if (x->h->req_dir == (int)x->d) {
+			x->h->gap_bytes = n + (dir->line ? dir->line->len : 0);
+			x->h->gap_kind = GAP_OMITTED;
 		}
 		/* a server may have taken it for a request; a stray piece of body is no response */
 		h1_lose_step(x, H1_SEEK_IDLE, GAP_OMITTED, x->h->req_dir == (int)x->d);

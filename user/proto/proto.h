@@ -23,7 +23,7 @@ enum msg_kind {
 			`value` */
 	MSG_ABORT, /* the exchange ends unfinished: see abort */
 	MSG_ANOMALY, /* a shape that is not to be trusted: name in `name` (smuggling,
-			conflicting-length, ...) */
+			conflicting-length, ...); index MSG_NO_EXCHANGE: of none */
 	MSG_STALL, /* the writer met a full socket: the peer does not read */
 	MSG_SIZE_UNKNOWN, /* framing went with a gap: the sizes of this side's BODY and BODY_GAP are
 			     not its true size */
@@ -37,6 +37,8 @@ enum msg_abort {
 	ABORT_AGENT_STOP,
 	ABORT_EVICTED
 };
+
+#define MSG_NO_EXCHANGE UINT64_MAX /* index of a MSG_ANOMALY that belongs to no exchange */
 
 struct msg {
 	enum msg_kind kind;
@@ -52,7 +54,9 @@ struct msg {
 		struct {
 			const char *method, *target;
 			size_t method_len, target_len;
-			int minor; /* HTTP/1.minor */
+			int minor; /* HTTP/1.minor; -1: not seen */
+			bool cut; /* answered before it was whole: the method may be empty, the
+				     target ends where the bytes did */
 		} request_line;
 		struct {
 			int status, minor;
