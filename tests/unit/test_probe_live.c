@@ -409,8 +409,10 @@ static void a_peer_that_does_not_read(void **state)
 	close(p.fd);
 }
 
-/* Two threads, one socket, no lock: whatever the order, every call has one record and no byte
- * lacks. */
+/*
+ * Two threads, one socket, no lock: a record's place may be in the middle of the other's bytes, but
+ * every call has one record, and in the end no byte lacks.
+ */
 static void two_threads_on_one_socket(void **state)
 {
 	enum { TIMES = 3000, BYTES = 100 };
