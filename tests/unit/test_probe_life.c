@@ -450,11 +450,12 @@ static void a_command_is_watched_from_its_start(void **state)
 {
 	struct fixture *f = *state;
 	char *cmd[] = { "/proc/self/exe", "--exit", "7", NULL };
-	char *wrong[] = { "/no/such/program", NULL };
+	char *wrong[] = { "/no/such/program", "no-such-program", "/etc/passwd", "/etc", "" };
+	char script[] = "/tmp/probe-life-XXXXXX";
 	const struct ev_text *target;
 	const struct ev_life *l;
 	struct err e = { 0 };
-	int status = 0;
+	int status = 0, fd;
 	size_t i = 0;
 
 	NEEDS_PROBES();
@@ -474,16 +475,29 @@ static void a_command_is_watched_from_its_start(void **state)
 	assert_non_null(l);
 	assert_int_equal(l->exit_code, 7 << 8);
 
-	f->o.cmd = wrong;
+	/* What cannot be found or run is refused before anything is opened. */
+	f->o.cmd = cmd;
+	for (size_t k = 0; k < sizeof(wrong) / sizeof(wrong[0]); k++) {
+		cmd[0] = wrong[k];
+		e.status = 0;
+		assert_null(probe_open(&f->o, &e));
+		assert_int_equal(e.status, EXIT_NO_TARGET);
+	}
+	/* Only the kernel can tell of the rest. */
+	fd = mkstemp(script);
+	assert_true(fd >= 0 && write(fd, "#!/no/such\n", 11) == 11 && !fchmod(fd, 0700));
+	close(fd);
+	cmd[0] = script;
 	f->p = probe_open(&f->o, &e);
 	assert_non_null(f->p);
 	assert_int_equal(probe_start(f->p, log_record, &f->log, &e), -1);
 	assert_int_equal(e.status, EXIT_NO_TARGET);
+	unlink(script);
 }
 
 static void a_process_that_is_not_there(void **state)
 {
-	const uint32_t none = 4194000;
+	const uint32_t none = 4194000, kthreadd = 2;
 	struct probe_opts o = { .pids = &none, .n_pids = 1, .ring_bytes = 65536, .copy_head = 100 };
 	struct err e = { 0 };
 
@@ -491,6 +505,13 @@ static void a_process_that_is_not_there(void **state)
 	NEEDS_PROBES();
 	assert_null(probe_open(&o, &e));
 	assert_int_equal(e.status, EXIT_NO_TARGET);
+	if (proc_is_kernel_thread(2)) { /* kthreadd, but in a pid namespace of its own */
+		o.pids = &kthreadd;
+		assert_null(probe_open(&o, &e));
+		assert_non_null(strstr(e.what, "kernel thread"));
+		assert_int_equal(e.status, EXIT_NO_TARGET);
+	}
+	assert_false(proc_is_kernel_thread((uint32_t)getpid()));
 }
 
 int main(int argc, char **argv)

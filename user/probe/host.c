@@ -3,6 +3,7 @@
  */
 #include "probe/host.h"
 
+#include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "probe/cgroup_rule.h"
 #include "probe/proc.h"
+#include "probe/spawn.h"
 
 int host_check(const struct kernel_facts *k, struct err *e)
 {
@@ -54,12 +57,50 @@ int host_check_pids(const struct probe_opts *o, struct err *e)
 			err_mend(e, "its process is --pid %llu", (unsigned long long)tgid);
 			return -1;
 		}
+		if (proc_is_kernel_thread(o->pids[i])) {
+			err_set(e, EXIT_NO_TARGET, "%u is a kernel thread: it serves nothing",
+				o->pids[i]);
+			return -1;
+		}
 		if (o->pids[i] == (uint32_t)getpid()) {
 			err_set(e, EXIT_NO_TARGET, "process %u is modelsnoop itself", o->pids[i]);
 			return -1;
 		}
 	}
 	return 0;
+}
+
+int host_check_cgroups(const struct probe_opts *o, struct cgroup_rule **rules, struct err *e)
+{
+	struct cgroup_rule *r = calloc(o->n_cgroups ? o->n_cgroups : 1, sizeof(*r));
+	struct buf mounts = { 0 };
+	int err = 0;
+
+	*rules = r;
+	if (!r)
+		return err_set(e, EXIT_FAILED, "out of memory");
+	for (size_t i = 0; i < o->n_cgroups && !err; i++) {
+		if (proc_read(&mounts, (size_t)4 << 20, "/proc/self/mountinfo"))
+			buf_clear(&mounts);
+		buf_putc(&mounts, '\0');
+		err = mounts.overflow ? err_set(e, EXIT_FAILED, "out of memory")
+				      : cgroup_rule_make(&r[i], o->cgroups[i], mounts.p, e);
+		if (!err && r[i].awaited)
+			warn_print("--cgroup %s: does not exist yet; awaiting it", o->cgroups[i]);
+	}
+	buf_free(&mounts);
+	return err;
+}
+
+int host_check_cmd(const struct probe_opts *o, struct err *e)
+{
+	char path[PATH_MAX];
+	const int err = o->cmd ? spawn_find(o->cmd[0], path) : 0;
+
+	if (!err)
+		return 0;
+	err_set(e, EXIT_NO_TARGET, "cannot start %s: %s", o->cmd[0], strerror(-err));
+	return -1;
 }
 
 /* The newest pair of tick counter and time that the task iterator shows. */

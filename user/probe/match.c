@@ -4,8 +4,8 @@
 
 #include <fnmatch.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "probe/cgroup_rule.h"
 #include "probe/proc.h"
 #include "probe/target.h"
 
@@ -37,35 +37,33 @@ static const char *by_exe(const struct probe_opts *o, uint32_t pid)
 	return NULL;
 }
 
-/* PATH or a cgroup below it, with or without the mount point in front. */
 static const char *by_cgroup(const struct probe_opts *o, uint32_t pid)
 {
-	static const char mount[] = "/sys/fs/cgroup";
-	struct proc_cgroup c;
+	const char *rule = NULL;
+	struct buf text = { 0 };
 
-	if (!proc_cgroup(pid, &c))
-		return NULL;
-	for (size_t i = 0; i < o->n_cgroups; i++) {
-		const char *rule = o->cgroups[i];
-		size_t n;
+	if (!proc_read(&text, 65536, "/proc/%u/cgroup", pid))
+		for (size_t i = 0; i < o->n_cgroups && !rule; i++)
+			if (cgroup_rule_matches(&o->cgroup_rules[i], text.p, text.len))
+				rule = o->cgroups[i];
+	buf_free(&text);
+	return rule;
+}
 
-		if (!strncmp(rule, mount, sizeof(mount) - 1))
-			rule += sizeof(mount) - 1;
-		n = strlen(rule);
-		while (n && rule[n - 1] == '/')
-			n--;
-		if (!strncmp(c.path, rule, n) && (!c.path[n] || c.path[n] == '/'))
-			return o->cgroups[i];
-	}
-	return NULL;
+/* The kernel tells by number when the unified cgroup changes, not when that of a controller does.
+ */
+static bool cgroup_may_change_unseen(const struct probe_opts *o)
+{
+	for (size_t i = 0; i < o->n_cgroups; i++)
+		if (o->cgroup_rules[i].any || o->cgroup_rules[i].controllers[0])
+			return true;
+	return false;
 }
 
 bool match_member(const struct probe_opts *o, struct member *m, bool first, const char **why,
 		  const char **rule)
 {
 	*rule = NULL;
-	if (m->view == (uint32_t)getpid())
-		return false; /* never the agent itself: each record would make another */
 	if (first && by_pid(o, m)) {
 		*why = "pid";
 		return true;
@@ -87,7 +85,7 @@ bool match_member(const struct probe_opts *o, struct member *m, bool first, cons
 		if (*rule)
 			return true;
 	}
-	if (o->n_cgroups && !m->cgroup_judged) {
+	if (o->n_cgroups && (!m->cgroup_judged || cgroup_may_change_unseen(o))) {
 		m->cgroup_judged = true;
 		*why = "cgroup";
 		*rule = by_cgroup(o, m->view);

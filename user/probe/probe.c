@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "probe/cgroup_rule.h"
 #include "probe/drain.h"
 #include "probe/emit.h"
 #include "probe/host.h"
@@ -31,6 +32,7 @@
 
 struct probe {
 	struct probe_opts o;
+	struct cgroup_rule *cgroup_rules;
 	struct kernel_facts kernel;
 	struct loaded bpf;
 	struct drain drain;
@@ -108,6 +110,7 @@ struct probe *probe_open(const struct probe_opts *o, struct err *e)
 	p->epoll = p->wake = -1;
 	kernel_facts_read(&p->kernel);
 	if (host_check(&p->kernel, e) || host_check_pids(o, e) ||
+	    host_check_cgroups(o, &p->cgroup_rules, e) || host_check_cmd(o, e) ||
 	    load_open(&p->bpf, &p->kernel, &lo, e) || load_attach(&p->bpf, e))
 		goto fail;
 	err = drain_open(&p->drain, p->bpf.data_fd, p->bpf.ring_bytes, p->bpf.life_fd,
@@ -117,6 +120,7 @@ struct probe *probe_open(const struct probe_opts *o, struct err *e)
 		err_set(e, EXIT_FAILED, "cannot map the ring buffers: %s", strerror(-err));
 		goto fail;
 	}
+	p->o.cgroup_rules = p->cgroup_rules;
 	make_meta(p);
 	kernel_facts_free(&p->kernel); /* 15 MB that nobody needs any more */
 	malloc_trim(0);
@@ -193,8 +197,15 @@ int probe_start(struct probe *p, probe_fn fn, void *ctx, struct err *e)
 	if (p->o.cmd && start_cmd(p, e))
 		return -1;
 	if (!p->targets.live && !p->targets.open_ended) {
-		err_set(e, EXIT_NO_TARGET, "no target");
-		err_mend(e, "name one with --pid, --comm, --exe, --port, --cgroup or -- CMD");
+		if (p->o.n_pids) {
+			err_set(e, EXIT_NO_TARGET, "no process %u that could be watched",
+				p->o.pids[0]);
+			err_why(e, "it ended, or the kernel hides it from its process iterator");
+		} else {
+			err_set(e, EXIT_NO_TARGET, "no target");
+			err_mend(e, "name one with --pid, --comm, --exe, --port, --cgroup or -- "
+				    "CMD");
+		}
 		return -1;
 	}
 	p->clock_due = now + SECOND;
@@ -346,5 +357,6 @@ void probe_free(struct probe *p)
 		close(p->epoll);
 	if (p->wake >= 0)
 		close(p->wake);
+	free(p->cgroup_rules);
 	free(p);
 }

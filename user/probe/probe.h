@@ -26,6 +26,7 @@ struct probe_opts {
 	size_t n_ports;
 	const char *const *cgroups;
 	size_t n_cgroups; /* paths */
+	const struct cgroup_rule *cgroup_rules; /* the same understood: made by probe_open */
 	char *const *cmd; /* -- CMD ARGS…, NULL-terminated, or NULL */
 	size_t ring_bytes; /* data ring; rounded up to a power of two of pages */
 	uint32_t copy_head, copy_tail; /* bytes copied of one call */

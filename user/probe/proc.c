@@ -108,6 +108,20 @@ bool proc_stat(uint32_t pid, uint64_t *start_ticks, char *state)
 	return true;
 }
 
+bool proc_is_kernel_thread(uint32_t pid)
+{
+	static const unsigned long pf_kthread = 0x00200000; /* include/linux/sched.h */
+	unsigned long flags = 0;
+	char line[1024];
+	const char *p;
+
+	proc_line(line, sizeof(line), "/proc/%u/stat", pid);
+	p = strrchr(line, ')');
+	/* state ppid pgrp session tty tpgid flags */
+	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 &&
+	       flags & pf_kthread;
+}
+
 bool proc_status(uint32_t pid, const char *name, uint64_t *value)
 {
 	struct buf b = { 0 };

@@ -20,6 +20,8 @@ bool proc_link(char *out, size_t n, const char *fmt, ...) __attribute__((format(
 
 /* Start in clock ticks after boot and state letter of a process; false: not there. */
 bool proc_stat(uint32_t pid, uint64_t *start_ticks, char *state);
+/* false also when it is not there. */
+bool proc_is_kernel_thread(uint32_t pid);
 /* Number after "NAME:" in /proc/PID/status (pid 0: self); false: not there. */
 bool proc_status(uint32_t pid, const char *name, uint64_t *value);
 

@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +44,48 @@ static void child(int go, int failed, pid_t parent, char *const *cmd)
 			_exit(126);
 	}
 	_exit(127);
+}
+
+static int try_file(const char *file, char path[PATH_MAX])
+{
+	struct stat st;
+
+	if (stat(file, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EACCES;
+	if (faccessat(AT_FDCWD, file, X_OK, AT_EACCESS))
+		return -errno;
+	return realpath(file, path) ? 0 : -errno;
+}
+
+int spawn_find(const char *name, char path[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	char file[PATH_MAX];
+	int err, best = -ENOENT;
+
+	if (!*name)
+		return -ENOENT;
+	if (strchr(name, '/'))
+		return try_file(name, path);
+	/* Without PATH the C library looks there, too. */
+	for (dirs = dirs ? dirs : "/bin:/usr/bin";; dirs++) {
+		const size_t n = strcspn(dirs, ":");
+
+		err = snprintf(file, sizeof(file), "%.*s%s%s", (int)n, dirs, n ? "/" : "", name) <
+				      (int)sizeof(file)
+			      ? try_file(file, path)
+			      : -ENAMETOOLONG;
+		if (!err)
+			return 0;
+		/* One that may not be run says more than one that is not there. */
+		if (err == -EACCES)
+			best = err;
+		dirs += n;
+		if (!*dirs)
+			return best;
+	}
 }
 
 int spawn_prepare(struct spawn *s, char *const *cmd)

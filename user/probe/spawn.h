@@ -3,6 +3,7 @@
 #ifndef PROBE_SPAWN_H
 #define PROBE_SPAWN_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -14,6 +15,8 @@ struct spawn {
 	int status; /* as wait(2) has it */
 };
 
+/* The file that execvp(3) would run, resolved. 0, or the -errno that it would fail with. */
+int spawn_find(const char *name, char path[PATH_MAX]);
 /* Fork; the child waits. 0 or -errno. */
 int spawn_prepare(struct spawn *s, char *const *cmd);
 /* Let it exec. 0, or the -errno of its exec (the child is gone then). */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "probe/kernel.h"
@@ -181,6 +182,12 @@ static bool is_child_of_target(const struct targets *t, const struct member *m)
 	return parent && parent->target && parent->start == m->ppid_start;
 }
 
+/* Never the agent itself: each record would make another. Its children are judged by the rules. */
+static bool is_agent(const struct member *m)
+{
+	return m->view == (uint32_t)getpid();
+}
+
 /* Mark whoever belongs in and is not; *news: how many. */
 static int judge_all(struct targets *t, size_t n, bool first, size_t *news)
 {
@@ -199,7 +206,7 @@ static int judge_all(struct targets *t, size_t n, bool first, size_t *news)
 			if (!m)
 				continue;
 			m->seen = t->scans;
-			if (m->target || !m->view ||
+			if (m->target || !m->view || is_agent(m) ||
 			    (!match_member(t->o, m, first, &why, &rule) &&
 			     !is_child_of_target(t, m)))
 				continue;
@@ -360,7 +367,7 @@ static bool consider(struct targets *t, struct member *m)
 	const char *why, *rule;
 	int err;
 
-	if (!m || !m->view || !match_member(t->o, m, false, &why, &rule))
+	if (!m || !m->view || is_agent(m) || !match_member(t->o, m, false, &why, &rule))
 		return false;
 	err = take_in(t, m, why, rule);
 	if (err)
