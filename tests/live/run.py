@@ -43,9 +43,10 @@ def attempt(function, options):
 def one(name, function, options):
     start = time.monotonic()
     status, text = attempt(function, options)
-    if status == "short":  # a busy machine does it once, an error of ours twice
-        status, again = attempt(function, options)
-        status, text = ("FAIL", again) if status == "short" else (status, again or "second try; " + text)
+    if status in ("short", "FAIL"):  # a busy machine does it once, an error of ours twice; both are shown
+        print(f"     {name}: first try: {text}", flush=True)
+        status, text = attempt(function, options)
+        status, text = ("FAIL", text) if status == "short" else (status, text or "second try")
     print(f"{status:4} {name} ({time.monotonic() - start:.1f} s){': ' + text if text else ''}", flush=True)
     return status
 
