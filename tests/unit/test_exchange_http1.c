@@ -204,6 +204,94 @@ static void any_gap_is_told(void **state)
 		}
 }
 
+/* With the protocol still to be found out: ask, told and then the close of the one who answers. */
+static uint64_t converse(struct world *w, enum conn_role role, const char *asked, size_t n,
+			 const char *told, size_t step)
+{
+	struct proto_ctx px = { .out = w->sink };
+	struct stream_sink s = proto_stream_sink(&px);
+	const size_t m = strlen(told);
+
+	conn_open(w, 7);
+	w->conn.proto_row = NULL;
+	w->conn.role = role;
+	for (size_t i = 0, k; i < n + m; i += k) {
+		const enum direction d = i < n ? DIR_READ : DIR_WRITE;
+		const size_t left = i < n ? n - i : n + m - i;
+		struct chunk ch = { .ts = T0 + i, .wait_ns = 5, .tgid = 40, .tid = 41 };
+
+		k = step < left ? step : left;
+		s.bytes(s.ctx, &w->conn, d, w->conn.dir[d].pos,
+			(const uint8_t *)(i < n ? asked + i : told + i - n), k, &ch);
+		w->conn.dir[d].pos += k;
+	}
+	w->conn.closer = CLOSED_BY_TARGET;
+	s.eof(s.ctx, &w->conn, DIR_WRITE, T0 + n + m);
+	s.end(s.ctx, &w->conn, T0 + n + m, false);
+	buf_putc(&w->out, '\0');
+	return px.stats.anomalies;
+}
+
+static const char timeout[] =
+	"HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+
+static void answered_in_the_head_is_one(void **state)
+{
+	const size_t head = 128;
+
+	(void)state;
+	for (size_t n = 1; n < head; n++)
+		for (size_t step = 1; step <= n; step++) {
+			const bool known = step % 2;
+			struct world *w = world_new();
+			uint64_t anomalies;
+
+			anomalies = converse(w, known ? CONN_SERVER : CONN_UNKNOWN, ask, n, timeout,
+					     step);
+			assert_int_equal(w->n, 1);
+			assert_int_equal(anomalies, 0);
+			assert_non_null(strstr(w->out.p, "\"exchange.role\":\"server\""));
+			assert_non_null(strstr(w->out.p, "\"http.response.status_code\":408"));
+			assert_non_null(strstr(w->out.p, "\"exchange.outcome\":\"client_error\""));
+			assert_null(strstr(w->out.p, "exchange.late"));
+			assert_null(strstr(w->out.p, "exchange.anomaly"));
+			assert_int_equal(!!strstr(w->out.p, "\"http.request.method\":\"POST\""),
+					 n > 4);
+			assert_int_equal(!!strstr(w->out.p, "\"url.truncated\":true"), n <= 17);
+			assert_int_equal(!!strstr(w->out.p, "\"url.path\":\"/predict\""), n > 12);
+			world_free(w);
+		}
+}
+
+static void unsolicited_is_none(void **state)
+{
+	(void)state;
+	for (size_t step = 1; step < sizeof(timeout); step++) {
+		struct world *w = world_new();
+
+		assert_int_equal(converse(w, CONN_SERVER, "", 0, timeout, step), 1);
+		assert_int_equal(w->n, 0);
+		world_free(w);
+	}
+}
+
+static void broken_chunk_is_no_success(void **state)
+{
+	static const char told[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+				   "2\r\nab\r\nZZ\r\n";
+
+	(void)state;
+	for (size_t step = 1; step < sizeof(told); step++) {
+		struct world *w = world_new();
+
+		assert_int_equal(converse(w, CONN_SERVER, ask, sizeof(ask) - 1, told, step), 1);
+		assert_int_equal(w->n, 1);
+		assert_non_null(strstr(w->out.p, "\"exchange.outcome\":\"aborted_by_server\""));
+		assert_non_null(strstr(w->out.p, "\"exchange.anomaly\":\"bad-chunk\""));
+		world_free(w);
+	}
+}
+
 /* Not a test of speed: a figure to look at (MODELSNOOP_BENCH=1). */
 static void cost_of_one(void **state)
 {
@@ -234,6 +322,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_split_gives_the_same),
 		cmocka_unit_test(any_gap_is_told),
+		cmocka_unit_test(answered_in_the_head_is_one),
+		cmocka_unit_test(unsolicited_is_none),
+		cmocka_unit_test(broken_chunk_is_no_success),
 		cmocka_unit_test(cost_of_one),
 	};
 

@@ -167,7 +167,7 @@ static bool http1_bytes(struct conn *c, enum direction d, uint64_t pos, const ui
 		h1_lose_step(&x, H1_SEEK_IDLE, GAP_LOST, x.h->gapped);
 	}
 	while (n) {
-		bool unsolicited = dir->unsolicited && dir->state != H1_SEEK;
+		bool unsolicited = dir->unsolicited && dir->state < H1_SEEK;
 		size_t k;
 
 		switch (dir->state) {
