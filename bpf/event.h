@@ -227,10 +227,16 @@ struct ev_clock {
 struct ev_text {
 	struct ev_hdr h; /* tgid, start: the process it is about, 0: the host */
 	__ev_u32 text_len;
-	__ev_u32 kind; /* EV_TARGET: enum ev_target_why; else 0 */
+	__ev_u32 kind; /* EV_TARGET: enum ev_target_why; EV_PROC: enum ev_proc_what; else 0 */
 	/* text_len bytes */
 };
 enum ev_target_why { EV_TARGET_ATTACH = 1, EV_TARGET_DETACH = 2 };
+/* The last two hold "exe" alone. */
+enum ev_proc_what {
+	EV_PROC_SNAPSHOT = 0,
+	EV_PROC_FILE = 1, /* what a process runs that others speak of: who sent a signal */
+	EV_PROC_EXEC_FILE = 2, /* what the exec that follows in the stream led to */
+};
 
 /*
  * Loss accounting: seen = submitted + sum(lost), per CPU and kind, exactly. A record whose payload

@@ -630,6 +630,119 @@ static void killers_have_an_exe_when_known(void **state)
 	world_free(w);
 }
 
+/* Two signals each before an end; from: 40 is the process itself. */
+static void signals_of_its_own(void **state)
+{
+	static const struct {
+		struct {
+			uint32_t from;
+			int sig, code;
+		} s[2];
+		int end;
+		uint32_t killer; /* 0: none */
+	} row[] = {
+		{ { { 40, SIGABRT, -6 } }, SIGABRT | 0x80, 40 }, /* abort(3) */
+		{ { { 40, SIGKILL, 0 } }, SIGKILL, 40 }, /* kill(getpid()) */
+		{ { { 40, SIGSEGV, 1 } }, SIGSEGV | 0x80, 0 }, /* a fault */
+		{ { { 40, SIGSEGV, 1 }, { 40, SIGSEGV, -6 } },
+		  SIGSEGV | 0x80,
+		  0 }, /* raised again */
+		{ { { 40, SIGSEGV, -6 }, { 40, SIGSEGV, 1 } }, SIGSEGV | 0x80, 0 },
+		{ { { 7, SIGSEGV, 0 }, { 40, SIGSEGV, 1 } }, SIGSEGV | 0x80, 0 },
+		{ { { 40, SIGSEGV, 1 }, { 7, SIGSEGV, 0 } }, SIGSEGV | 0x80, 7 },
+		{ { { 40, SIGPIPE, 0 } }, SIGPIPE, 0 }, /* a failed write */
+		{ { { 7, SIGALRM, -2 } }, SIGALRM, 0 }, /* a timer, while somebody else ran */
+		{ { { 7, SIGTERM, 0 }, { 40, SIGTERM, -6 } },
+		  SIGTERM,
+		  7 }, /* passed on to itself */
+		{ { { 7, SIGTERM, 0 }, { 40, SIGUSR1, -6 } }, 0, 7 },
+		{ { { 40, SIGTERM, -6 } }, 0, 0 }, /* survived: it ended as it liked */
+		{ { { 40, SIGABRT, -6 } }, SIGKILL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct world *w = world_new("r", NULL, NULL, NULL);
+		char want[64];
+
+		clock_pair(w, 1);
+		life(w, EVENT_EXEC, 40, 1, 40 * SEC, "srv", "/bin/srv");
+		scan(w, 40, 0, 41 * SEC);
+		for (size_t k = 0; k < 2 && row[i].s[k].sig; k++)
+			send_signal(w, row[i].s[k].from, 40, row[i].s[k].sig, row[i].s[k].code,
+				    (42 + k) * SEC);
+		ends(w, 40, 45 * SEC, row[i].end, NULL);
+		snprintf(want, sizeof(want),
+			 "\"exit.killed_by\":{\"pid\":%u,\"comm\":", row[i].killer);
+		if (row[i].killer)
+			expect(w, w->n - 1, want);
+		else
+			expect_not(w, w->n - 1, "killed_by");
+		if (row[i].killer == 40)
+			expect(w, w->n - 1, "\"exe\":\"/bin/srv\"}");
+		world_free(w);
+	}
+}
+
+static void files_are_told_ahead(void **state)
+{
+	struct world *w = world_new("r", NULL, NULL, NULL);
+	const size_t snapshots = 2; /* records: attach, snapshot */
+
+	(void)state;
+	clock_pair(w, 1);
+	scan(w, 40, 0, 41 * SEC);
+	text(w, EVENT_PROC, 40, 42 * SEC, 0, PROC_UVICORN);
+	assert_int_equal(w->n, snapshots);
+	/* Of an exec: the link's target, not the name given. It makes no record of its own. */
+	text(w, EVENT_PROC, 40, 43 * SEC, 2, "{\"exe\":\"/usr/bin/python3.12 (deleted)\"}");
+	assert_int_equal(w->n, snapshots);
+	life(w, EVENT_EXEC, 40, 1, 44 * SEC, "python3", "/usr/bin/python3");
+	expect(w, 2, "\"process.executable.path\":\"/usr/bin/python3.12\"");
+	/* Only of the next: without it, the name given, whatever it looks like. */
+	life(w, EVENT_EXEC, 40, 1, 45 * SEC, "x", "./x");
+	expect(w, 3, "\"process.executable.path\":\"./x\"");
+	/* Of who sends a signal and is no target; damaged texts say nothing. */
+	text(w, EVENT_PROC, 7, 46 * SEC, 1, "{\"exe\":\"/bin/killer\"}");
+	text(w, EVENT_PROC, 7, 46 * SEC, 1, "{\"exe\":\"/bin/wro");
+	send_signal(w, 7, 40, SIGKILL, 0, 47 * SEC);
+	ends(w, 40, 48 * SEC, SIGKILL, NULL);
+	assert_int_equal(w->n, 5);
+	expect(w, 4, "\"exit.killed_by\":{\"pid\":7,\"comm\":\"killer7\",\"exe\":\"/bin/killer\"}");
+	/* It was no snapshot: as a target the sender is told of when there is one. */
+	attach(w, 7, 49 * SEC);
+	text(w, EVENT_PROC, 7, 50 * SEC, 0, "{\"exe\":\"/bin/killer\",\"argv\":[\"k\"]}");
+	clock_pair(w, 51 * SEC);
+	assert_int_equal(w->n, 7);
+	expect(w, 6, "\"config.event\":\"snapshot\"");
+	world_free(w);
+}
+
+/* Clock readings of two agents differ by some hundred nanoseconds: what they derive may not. */
+static void creation_times_agree(void **state)
+{
+	char first[64] = "";
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		struct world *w = world_new("r", NULL, NULL, NULL);
+		struct event ev = event(EVENT_CLOCK, 0, 1);
+		const char *at;
+
+		ev.clock.realtime = EPOCH + 1 + 4321000 + (uint64_t)i * 97;
+		ev.clock.boottime = 1 + BOOT_AHEAD - (uint64_t)i * 53;
+		origin_on_event(w->o, &ev, NULL, 0);
+		scan(w, 40, 0, 41 * SEC);
+		at = strstr(origin_find(w->o, 40)->scope.json, "\"process.creation.time\"");
+		assert_non_null(at);
+		if (i)
+			assert_memory_equal(first, at, strcspn(at, "Z"));
+		else
+			snprintf(first, sizeof(first), "%.60s", at);
+		world_free(w);
+	}
+}
+
 static void listen_ready_detach(void **state)
 {
 	struct world *w = world_new("r", NULL, NULL, NULL);
@@ -801,6 +914,9 @@ int main(void)
 		cmocka_unit_test(engines_die_with_the_services_requests),
 		cmocka_unit_test(idle_workers_die_with_nothing),
 		cmocka_unit_test(killers_have_an_exe_when_known),
+		cmocka_unit_test(signals_of_its_own),
+		cmocka_unit_test(files_are_told_ahead),
+		cmocka_unit_test(creation_times_agree),
 		cmocka_unit_test(listen_ready_detach),
 		cmocka_unit_test(containers_and_pods),
 		cmocka_unit_test(given_names_tags_and_attributes),

@@ -320,21 +320,26 @@ static void take_cgroup(struct proc *q, const char *path)
 	set_string(&q->p.pod_uid, id.pod_uid, strlen(id.pod_uid), 36);
 }
 
+static void take_exe(struct proc *q, const char *exe)
+{
+	static const char deleted[] = " (deleted)";
+	size_t n = exe ? strlen(exe) : 0;
+
+	if (!n)
+		return;
+	if (n > sizeof(deleted) - 1 && !strcmp(exe + n - (sizeof(deleted) - 1), deleted))
+		n -= sizeof(deleted) - 1;
+	set_string(&q->p.exe, exe, n, MAX_PATH);
+}
+
 static void take_facts(struct origin *o, struct proc *q, struct facts *f)
 {
-	const char *exe = fact(f, f->exe), *comm = fact(f, f->comm), *node = fact(f, f->node);
+	const char *comm = fact(f, f->comm), *node = fact(f, f->node);
 	const char *argv[MAX_NAMED_ARGS], *cgroup = fact(f, f->cgroup);
-	static const char deleted[] = " (deleted)";
 	struct cgroup_identity id = { .unit = "" };
 	struct service_facts sf;
 
-	if (exe && *exe) {
-		size_t n = strlen(exe);
-
-		if (n > sizeof(deleted) - 1 && !strcmp(exe + n - (sizeof(deleted) - 1), deleted))
-			n -= sizeof(deleted) - 1;
-		set_string(&q->p.exe, exe, n, MAX_PATH);
-	}
+	take_exe(q, fact(f, f->exe));
 	if (comm && *comm) {
 		strncpy(q->p.comm, comm, sizeof(q->p.comm) - 1);
 		q->p.comm[sizeof(q->p.comm) - 1] = '\0';
@@ -395,6 +400,17 @@ void config_on_proc(struct origin *o, struct proc *q, const char *text, size_t n
 		lifecycle_pending(o, q);
 		if (news)
 			emit(o, q, "process", q->snapshots++, ts);
+	}
+	facts_free(&f);
+}
+
+void config_on_file(struct origin *o, struct proc *q, const char *text, size_t n)
+{
+	struct facts f = { 0 };
+
+	if (rewrite(o, text, n, &f)) {
+		take_exe(q, fact(&f, f.exe));
+		proc_scope_render(o, q);
 	}
 	facts_free(&f);
 }

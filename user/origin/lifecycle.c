@@ -88,18 +88,42 @@ void lifecycle_listen(struct origin *o, struct proc *q, const struct event *ev)
 	finish(o);
 }
 
+/* kill, sigqueue, tgkill (SI_USER, SI_QUEUE, SI_TKILL); not faults, timers and the like. */
+static bool is_sent(int code)
+{
+	return code == 0 || code == -1 || code == -6;
+}
+
 void lifecycle_signal(struct origin *o, const struct event *ev)
 {
 	struct proc *q = proc_get(o, ev->signal.target, 0), *sender;
+	const int sig = ev->signal.sig;
 	struct killer *k;
 
-	/* What the kernel sends, and what a process sends to itself, has no killer. */
-	if (!q || !q->p.target || q->p.gone || ev->signal.code > 0 || ev->tgid == ev->signal.target)
+	if (!q || !q->p.target || q->p.gone)
 		return;
 	k = &q->killer;
+	if (!is_sent(ev->signal.code)) {
+		/* By the kernel: nobody killed it, whoever sent the same before. */
+		q->kernel_sig = sig;
+		if (q->self_sig == sig)
+			q->self_sig = 0;
+		if (k->sig == sig)
+			k->pid = 0;
+		return;
+	}
+	if (ev->tgid == ev->signal.target) {
+		/* The kernel's own for a failed write, which look like kill(2) by the writer. */
+		if (!ev->signal.code && (sig == SIGPIPE || sig == SIGXFSZ))
+			return;
+		/* Handlers of a fault raise it once more to die of it. */
+		if (q->kernel_sig != sig)
+			q->self_sig = sig;
+		return;
+	}
 	sender = proc_get(o, ev->tgid, ev->start);
 	k->pid = ev->tgid;
-	k->sig = ev->signal.sig;
+	k->sig = sig;
 	k->ts = ev->ts;
 	memcpy(k->comm, ev->signal.comm, sizeof(k->comm));
 	set_string(&k->exe, sender ? sender->p.exe : NULL,
@@ -168,6 +192,15 @@ static void put_killer(struct origin *o, const struct killer *k, struct record *
 	record_json(r, "exit.killed_by", b->p, b->len);
 }
 
+/* It raised the signal itself: abort(3), or a handler that ends by it. */
+static void put_self(struct origin *o, const struct proc *q, struct record *r)
+{
+	struct killer k = { .pid = q->p.tgid, .exe = q->p.exe };
+
+	memcpy(k.comm, q->p.comm, sizeof(k.comm));
+	put_killer(o, &k, r);
+}
+
 static void put_in_flight(const struct proc *q, bool oom, const char *text, size_t n,
 			  struct record *r)
 {
@@ -224,6 +257,8 @@ void lifecycle_exit(struct origin *o, struct proc *q, const struct event *ev, co
 	}
 	if (has_killer(q, sig, ev->ts))
 		put_killer(o, &q->killer, r);
+	else if (sig && sig == q->self_sig)
+		put_self(o, q, r);
 	if (q->oom && bad)
 		put_oom(q, r);
 	if (q->p.start && boot > q->p.start)

@@ -8,7 +8,9 @@
 #include "base/budget.h"
 #include "base/json.h"
 
-enum { TARGET_ATTACH = 1, TARGET_DETACH = 2 }; /* ev_text.kind of EV_TARGET (bpf/event.h) */
+/* ev_text.kind of EV_TARGET and EV_PROC (bpf/event.h) */
+enum { TARGET_ATTACH = 1, TARGET_DETACH = 2 };
+enum { PROC_FILE = 1, PROC_EXEC_FILE = 2 };
 
 /* ---- strings and objects -----------------------------------------------------------------------
  */
@@ -324,8 +326,10 @@ static void on_exec(struct origin *o, const struct event *ev)
 		return;
 	q->execs++;
 	take_life(o, q, ev);
-	/* The name given to execve: what a snapshot later says is the file that runs. */
-	set_string(&q->p.exe, path, path[0] == '/' ? strlen(path) : 0, MAX_PATH);
+	/* The name given to execve, where nothing told of the file that it led to. */
+	if (!q->exe_ahead)
+		set_string(&q->p.exe, path, strlen(path), MAX_PATH);
+	q->exe_ahead = false;
 	set_string(&q->args, NULL, 0, 0);
 	q->args_len = 0;
 	q->n_listened = 0;
@@ -387,8 +391,14 @@ static void on_proc(struct origin *o, const struct event *ev)
 {
 	struct proc *q = proc_make(o, ev->tgid, ev->start, ev->ts);
 
-	if (q)
-		config_on_proc(o, q, ev->text.p, ev->text.n, ev->ts);
+	if (!q)
+		return;
+	if (ev->text.kind == PROC_FILE || ev->text.kind == PROC_EXEC_FILE) {
+		q->exe_ahead = ev->text.kind == PROC_EXEC_FILE;
+		config_on_file(o, q, ev->text.p, ev->text.n);
+		return;
+	}
+	config_on_proc(o, q, ev->text.p, ev->text.n, ev->ts);
 }
 
 static void on_end(struct origin *o, const struct event *ev, const char *in_flight, size_t n)

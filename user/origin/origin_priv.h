@@ -60,7 +60,10 @@ struct proc {
 	char *args; /* JSON array, redacted */
 	size_t args_len;
 	char pod_node[65]; /* UTS node name: a pod's name when it is in one */
-	struct killer killer;
+	struct killer killer; /* another process */
+	int self_sig; /* last fatal signal that it sent to itself, 0: none */
+	int kernel_sig; /* and that the kernel made */
+	bool exe_ahead; /* p.exe is already what the exec that comes next leads to */
 	bool oom;
 	uint64_t oom_rss; /* KiB */
 	uint64_t memory_limit; /* bytes, of its cgroup; 0: not known, UINT64_MAX: none */
@@ -138,6 +141,8 @@ void tree_listens(struct origin *o, struct proc *q); /* it serves: its name is t
 /* config.c */
 void config_on_host(struct origin *o, const struct event *ev);
 void config_on_proc(struct origin *o, struct proc *q, const char *text, size_t n, uint64_t ts);
+/* Nothing but the file that it runs. */
+void config_on_file(struct origin *o, struct proc *q, const char *text, size_t n);
 void config_release_held(struct origin *o, struct proc *q);
 
 /* lifecycle.c */

@@ -212,8 +212,11 @@ void proc_scope_render(struct origin *o, struct proc *q)
 
 	if (!scope_room(s, SCOPE_KEYS))
 		return;
-	if (!q->created && q->p.start)
+	if (!q->created && q->p.start) {
 		q->created = clock_real_of_boot(&o->clock, q->p.start);
+		/* Whole ticks: two agents read the clocks with some nanoseconds between them. */
+		q->created -= q->created % START_SLACK_NS;
+	}
 	if (q->p.service) {
 		add_cstr(s, "service.name", q->p.service->name);
 		add_cstr(s, "service.instance.id", svc_of(q->p.service)->instance);

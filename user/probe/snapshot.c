@@ -252,6 +252,22 @@ bool snapshot_process(struct buf *b, uint32_t pid, uint64_t start_ns, const char
 	return false;
 }
 
+bool snapshot_file(struct buf *b, uint32_t pid, uint64_t start_ns)
+{
+	const size_t was = b->len;
+	size_t empty;
+
+	json_obj(b);
+	empty = b->len;
+	put_link(b, "exe", pid, "exe");
+	if (b->len > empty && same_process(pid, start_ns)) {
+		json_obj_end(b);
+		return true;
+	}
+	b->len = was;
+	return false;
+}
+
 static void put_os_name(struct buf *b)
 {
 	struct buf raw = { 0 };

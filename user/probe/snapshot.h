@@ -15,6 +15,8 @@
  * a later one with the same number. false: it is gone or is another one, and b is as before.
  */
 bool snapshot_process(struct buf *b, uint32_t pid, uint64_t start_ns, const char *nodename);
+/* The same with nothing but the file that it runs. */
+bool snapshot_file(struct buf *b, uint32_t pid, uint64_t start_ns);
 void snapshot_host(struct buf *b, const struct kernel_facts *k, unsigned hz);
 
 #endif

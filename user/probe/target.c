@@ -3,6 +3,7 @@
 #include "probe/target.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "probe/kernel.h"
 #include "probe/match.h"
 #include "probe/snapshot.h"
+#include "probe/spawn.h"
 
 #define MAX_PROCESSES 65536
 #define KEEP_TASKS ((size_t)1 << 20) /* a larger buffer is given back after the scan */
@@ -27,6 +29,7 @@ void targets_init(struct targets *t, const struct probe_opts *o, struct loaded *
 	t->bpf = bpf;
 	t->emit = emit;
 	t->snapshot_due = UINT64_MAX;
+	t->self = (uint32_t)getpid();
 	t->open_ended = o->n_comms || o->n_exes || o->n_ports || o->n_cgroups;
 	table_init(&t->procs, MAX_PROCESSES);
 }
@@ -78,6 +81,8 @@ static struct member *member_of(struct targets *t, const struct ev_life *l,
 	memcpy(m->comm, l->comm, EV_COMM_LEN);
 	if (x->view_pid)
 		m->view = x->view_pid;
+	if (m->view == t->self)
+		t->same_numbers = m->tgid == t->self;
 	memcpy(m->nodename, x->nodename, sizeof(m->nodename) - 1);
 	return m;
 }
@@ -90,12 +95,45 @@ static void schedule(struct targets *t, struct member *m, uint64_t due)
 		t->snapshot_due = due;
 }
 
-static void snapshot(struct targets *t, struct member *m)
+static bool snapshot(struct targets *t, struct member *m)
 {
 	m->snapshot_due = 0;
 	buf_clear(&t->text);
-	if (m->view && snapshot_process(&t->text, m->view, m->start, m->nodename))
-		emit_text(t->emit, EV_PROC, 0, m->tgid, m->start, &t->text);
+	if (!m->view || !snapshot_process(&t->text, m->view, m->start, m->nodename))
+		return false;
+	emit_text(t->emit, EV_PROC, EV_PROC_SNAPSHOT, m->tgid, m->start, &t->text);
+	return true;
+}
+
+static void tell_file(struct targets *t, const struct ev_hdr *h, enum ev_proc_what what)
+{
+	const struct member *m = table_get(&t->procs, h->tgid);
+	/* Most senders of signals were started a moment ago, so no scan has seen them. */
+	const uint32_t view = m && m->start == h->start ? m->view : t->same_numbers ? h->tgid : 0;
+
+	buf_clear(&t->text);
+	if (view && snapshot_file(&t->text, view, h->start))
+		emit_text(t->emit, EV_PROC, what, h->tgid, h->start, &t->text);
+}
+
+/* CMD ended before /proc could be read: what it was is known all the same. */
+static void tell_command(struct targets *t, const struct member *m)
+{
+	char path[PATH_MAX];
+
+	buf_clear(&t->text);
+	json_obj(&t->text);
+	if (!spawn_find(t->o->cmd[0], path)) {
+		json_key(&t->text, "exe");
+		json_cstr(&t->text, path);
+	}
+	json_key(&t->text, "argv");
+	json_arr(&t->text);
+	for (char *const *arg = t->o->cmd; *arg; arg++)
+		json_cstr(&t->text, *arg);
+	json_arr_end(&t->text);
+	json_obj_end(&t->text);
+	emit_text(t->emit, EV_PROC, EV_PROC_SNAPSHOT, m->tgid, m->start, &t->text);
 }
 
 static void tell_target(struct targets *t, const struct member *m, enum ev_target_why kind,
@@ -183,9 +221,9 @@ static bool is_child_of_target(const struct targets *t, const struct member *m)
 }
 
 /* Never the agent itself: each record would make another. Its children are judged by the rules. */
-static bool is_agent(const struct member *m)
+static bool is_agent(const struct targets *t, const struct member *m)
 {
-	return m->view == (uint32_t)getpid();
+	return m->view == t->self;
 }
 
 /* Mark whoever belongs in and is not; *news: how many. */
@@ -206,7 +244,7 @@ static int judge_all(struct targets *t, size_t n, bool first, size_t *news)
 			if (!m)
 				continue;
 			m->seen = t->scans;
-			if (m->target || !m->view || is_agent(m) ||
+			if (m->target || !m->view || is_agent(t, m) ||
 			    (!match_member(t->o, m, first, &why, &rule) &&
 			     !is_child_of_target(t, m)))
 				continue;
@@ -352,6 +390,7 @@ int targets_adopt(struct targets *t, uint32_t view, const char *why)
 			continue;
 		m->seen = t->scans;
 		err = take_in(t, m, why, NULL);
+		m->command = t->o->cmd != NULL;
 		if (!err)
 			tell_target(t, m, EV_TARGET_ATTACH, why, NULL);
 		m->fresh = false;
@@ -367,7 +406,7 @@ static bool consider(struct targets *t, struct member *m)
 	const char *why, *rule;
 	int err;
 
-	if (!m || !m->view || is_agent(m) || !match_member(t->o, m, false, &why, &rule))
+	if (!m || !m->view || is_agent(t, m) || !match_member(t->o, m, false, &why, &rule))
 		return false;
 	err = take_in(t, m, why, rule);
 	if (err)
@@ -402,6 +441,12 @@ static bool on_listen(struct targets *t, const struct ev_conn *c)
 	return false;
 }
 
+/* SI_USER, SI_QUEUE, SI_TKILL: what else is not positive is a timer's, say, whoever runs then. */
+static bool is_sent(const struct ev_signal *s)
+{
+	return s->code == 0 || s->code == -1 || s->code == -6;
+}
+
 bool targets_before(struct targets *t, const void *raw, size_t n)
 {
 	static const struct ev_life_extra nothing;
@@ -411,6 +456,14 @@ bool targets_before(struct targets *t, const void *raw, size_t n)
 
 	if (h->type == EV_LISTEN)
 		return on_listen(t, raw);
+	if (h->type == EV_SIGNAL) {
+		const struct ev_signal *s = raw;
+
+		/* Who sends is no target as a rule, and soon gone. */
+		if (is_sent(s) && s->target != h->tgid && (!m || !m->target))
+			tell_file(t, h, EV_PROC_FILE);
+		return true;
+	}
 	if (h->type != EV_FORK && h->type != EV_EXEC)
 		return true; /* the kernel side tells the rest of targets alone */
 	if (n >= task_size)
@@ -435,7 +488,8 @@ bool targets_before(struct targets *t, const void *raw, size_t n)
 		m->exe_judged = false;
 		return consider(t, m);
 	}
-	m = member_of(t, raw, x);
+	if (member_of(t, raw, x))
+		tell_file(t, h, EV_PROC_EXEC_FILE);
 	return true;
 }
 
@@ -452,10 +506,11 @@ void targets_after(struct targets *t, const void *raw)
 		const struct member *parent = table_get(&t->procs, m->ppid);
 
 		/* The root of a tree is looked at at once, helpers if they stay. */
-		if (!parent || !parent->target)
-			snapshot(t, m);
-		else
+		if (parent && parent->target)
 			schedule(t, m, h->ts + SNAPSHOT_DELAY_NS);
+		else if (!snapshot(t, m) && m->command)
+			tell_command(t, m);
+		m->command = false;
 	}
 }
 

@@ -24,6 +24,7 @@ struct member {
 	uint32_t seen; /* number of the last scan that showed it */
 	bool target;
 	bool exe_judged, cgroup_judged, port_matched;
+	bool command; /* waits to become CMD */
 	bool fresh; /* became a target, and that was not told yet */
 	const char *why; /* fresh: the rule's kind … */
 	const char *rule; /* … and text */
@@ -40,6 +41,8 @@ struct targets {
 	struct buf tasks; /* output of the task iterator */
 	struct buf text;
 	uint32_t scans;
+	uint32_t self; /* the agent's number in our /proc */
+	bool same_numbers; /* our /proc has the host's numbers */
 	uint64_t snapshot_due; /* the earliest of all; UINT64_MAX: none */
 	size_t live; /* targets that live */
 	bool open_ended; /* a rule that a process started later may match */
