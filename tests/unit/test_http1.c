@@ -52,6 +52,8 @@ static const struct script scripts[] = {
 	{ "line cut, no answer", { ">GET /u", "}", "!p" }, "", 0 },
 	{ "line cut, sent on after the answer", { ">GET /u", "<HTTP/1.1 414 Long\r\nContent-Length: 0\r\n\r\n", ">uu HTTP/1.1\r\nA: b\r\n\r\nGET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /u []. 414 []. cut | GET /b []. 200 [hello].", 0 },
 	{ "line cut, the rest lost", { ">GET /u", "<HTTP/1.1 414 Long\r\nContent-Length: 0\r\n\r\n", "[9", ">GET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /u [+]-lost9. 414 []. cut | GET /b []. 200 [hello].", 0 },
+	{ "line with a gap in its call, answered", { ">GET /uuu", "/60000", ">uuu", ">uuuu", "<HTTP/1.1 400 Bad\r\n\r\nno", "!R" }, "GET /uuu [+]-gap60007. 400 [no]. cut", ONCE | NO_UNKNOWN },
+	{ "line cut, answered until a close that resets", { ">GET /uuu", "<HTTP/1.1 400 Bad\r\n\r\nno", "!R" }, "GET /uuu []. 400 [no]. cut", NO_CLIENT },
 	{ "line cut, after another exchange", { ">GET / HTTP/1.1\r\n\r\n", "<" OK5, ">HEAD /u", "<HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\nno", "{", "!t" }, "GET / []. 200 [hello]. | HEAD /u []. 400 []. cut", ONCE },
 	{ "head cut", { ">GET /a HTTP/1.1\r\nA: b\r\nC", "<HTTP/1.1 431 Large\r\nConnection: close\r\n\r\nno", "{", "!t" }, "GET /a []. 431 [no].", 0 },
 	{ "head cut, sent on after the answer", { ">GET /a HTTP/1.1\r\nA: b\r\nC", "<HTTP/1.1 431 Large\r\nContent-Length: 0\r\n\r\n", ">: d\r\n\r\nGET /b HTTP/1.1\r\n\r\n", "<" OK5 }, "GET /a []. 431 []. | GET /b []. 200 [hello].", 0 },

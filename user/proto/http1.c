@@ -259,8 +259,11 @@ static void http1_gap(struct conn *c, enum direction d, uint64_t pos, uint64_t n
 	switch (dir->state) {
 	case H1_INIT:
 	case H1_START:
-		gap_between(&x, pos, n, kind);
-		break;
+		if (kind != GAP_OMITTED || !h1_cut_by_gap(&x)) {
+			gap_between(&x, pos, n, kind);
+			break;
+		}
+		/* fall through */
 	case H1_START_REST:
 	case H1_FIELDS:
 	case H1_TRAILERS:
@@ -313,6 +316,17 @@ static void request_over(struct h1_call *x)
 		h1_end_side(x, req, x->ts);
 }
 
+/*
+ * May a body of unknown length end so? Not by a reset, unless the request is not over: what was
+ * left unread of it makes a reset of any close.
+ */
+static bool may_end(struct http1 *h, const struct conn *c)
+{
+	const uint8_t state = h1_request_dir(h)->state;
+
+	return !c->reset || (state > H1_START && state < H1_DEAD) || h1_request_pending(h);
+}
+
 static void http1_eof(struct conn *c, enum direction d, uint64_t ts, const struct msg_sink *out)
 {
 	struct h1_call x;
@@ -327,7 +341,7 @@ static void http1_eof(struct conn *c, enum direction d, uint64_t ts, const struc
 		if (!h1_request_pending(x.h)) /* what is there of a request may be answered yet */
 			request_over(&x);
 	} else {
-		h1_finish(&x, !c->reset,
+		h1_finish(&x, may_end(x.h, c),
 			  closed_by(c, d == DIR_WRITE ? ABORT_BY_TARGET : ABORT_BY_PEER));
 	}
 }
@@ -345,7 +359,7 @@ static void http1_end(struct conn *c, uint64_t ts, bool agent_stop, const struct
 		return;
 	/* whoever answers may end a body of unknown length by closing; nobody else may */
 	answered_first =
-		!agent_stop && !c->reset &&
+		!agent_stop && may_end(x.h, c) &&
 		c->closer == (x.h->req_dir == DIR_READ ? CLOSED_BY_TARGET : CLOSED_BY_PEER);
 	if (agent_stop)
 		why = ABORT_AGENT_STOP;

@@ -217,6 +217,8 @@ size_t h1_start(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
 size_t h1_seek(struct h1_call *x, uint64_t pos, const uint8_t *p, size_t n);
 /* H1_START_REST. */
 size_t h1_start_rest(struct h1_call *x, const uint8_t *p, size_t n);
+/* A gap in a request line whose method is known: its exchange begins with what is there. */
+bool h1_cut_by_gap(struct h1_call *x);
 /* Is the beginning of a request line kept, in step? */
 bool h1_request_pending(struct http1 *h);
 /* Do these bytes begin with a whole start line of x->dir? */

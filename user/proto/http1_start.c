@@ -116,8 +116,8 @@ bool h1_request_pending(struct http1 *h)
 	return req->state == H1_START && req->line && req->line->len;
 }
 
-/* The response to a request of which only the beginning of the first line was read. */
-static void answered_early(struct h1_call *x)
+/* The exchange of a request of which only the beginning of the first line was read. */
+static void begin_cut(struct h1_call *x)
 {
 	struct h1_call y = *x;
 	struct h1_line *l;
@@ -139,7 +139,23 @@ static void answered_early(struct h1_call *x)
 	y.dir->head_len = l->len;
 	h1_emit(&y, y.dir, &m, l->pos);
 	h1_line_drop(y.dir);
-	y.dir->state = x->c->dir[y.d].eof ? H1_DEAD : H1_START_REST;
+}
+
+static void answered_early(struct h1_call *x)
+{
+	struct h1_dir *req = h1_request_dir(x->h);
+
+	begin_cut(x);
+	req->state = x->c->dir[x->h->req_dir].eof ? H1_DEAD : H1_START_REST;
+}
+
+bool h1_cut_by_gap(struct h1_call *x)
+{
+	if (!h1_is_request(x->h, x->dir) || !h1_request_pending(x->h) ||
+	    !memchr(x->dir->line->b, ' ', x->dir->line->len))
+		return false;
+	begin_cut(x);
+	return true;
 }
 
 size_t h1_start_rest(struct h1_call *x, const uint8_t *p, size_t n)
