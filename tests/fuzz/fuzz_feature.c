@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* fuzz_feature.c - any bytes as a body: values stay within their bounds, cuts yield prefixes. */
+/* fuzz_feature.c - any bytes as a body: values stay within their bounds, cuts yield prefixes, a
+ * shape changes nothing. */
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
@@ -8,6 +9,7 @@
 
 #include "base/hash.h"
 #include "data/feature.h"
+#include "data/shape.h"
 
 struct seen {
 	uint64_t hash[FEATURE_MAX_VALUES];
@@ -28,6 +30,19 @@ static void on_value(void *ctx, const struct feature_value *v)
 	s->n++;
 }
 
+/* By the shape, be it known or not, comes what came by a walk. */
+static void check_shape(struct shape *s, const char *prefix, const char *body, size_t n,
+			const struct seen *want, int ret)
+{
+	static struct seen got;
+	const struct feature_sink sink = { .ctx = &got, .value = on_value };
+
+	got.n = 0;
+	assert(features_by_shape(s, prefix, body, n, &sink) == ret);
+	assert(got.n == want->n);
+	assert(!memcmp(got.hash, want->hash, (size_t)got.n * sizeof(got.hash[0])));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -35,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	const struct feature_sink to_whole = { .ctx = &whole, .value = on_value },
 				  to_part = { .ctx = &part, .value = on_value };
 	const char *prefix, *body;
+	struct shape shape = { 0 };
 	char *copy;
 	int ret;
 
@@ -46,10 +62,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	whole.n = part.n = 0;
 	ret = features_from_json(prefix, body, n - 1, &to_whole);
 	assert(ret == -1 || ret == whole.n);
+	for (int i = 0; i < 2; i++)
+		check_shape(&shape, prefix, body, n - 1, &whole, ret);
 	n = (n - 1) * (data[0] >> 1) / 128;
 	copy = malloc(n ? n : 1);
 	memcpy(copy, body, n);
-	features_from_json(prefix, copy, n, &to_part);
+	ret = features_from_json(prefix, copy, n, &to_part);
+	check_shape(&shape, prefix, copy, n, &part, ret);
+	shape_free(&shape);
 	free(copy);
 	/* A lone value is only known as such when nothing follows it. */
 	if (part.n > 1 || (n && (copy = memchr(body, '{', n)) == body)) {

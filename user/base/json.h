@@ -54,6 +54,9 @@ void json_open(struct json_reader *r, const void *buf, size_t len);
  * is never yielded (one that is the whole document is complete). Bytes after the document:
  * JSON_DONE, with r->off < r->len at the first of them that is not white space. */
 enum json_type json_next(struct json_reader *r, struct json_token *t);
+/* The string, number or word that begins at r->off, wherever that is; r->off is behind it then. CUT
+ * or BAD if there is none. For who knows the document's structure already. */
+enum json_type json_scalar(struct json_reader *r, struct json_token *t);
 /* After OBJ or ARR was yielded: pass over it, its end included. Same end types as json_next or
  * OBJ_END/ARR_END. Fast (the hot path of text that nobody needs). */
 enum json_type json_skip(struct json_reader *r);

@@ -361,6 +361,13 @@ enum json_type json_next(struct json_reader *r, struct json_token *t)
 	return t->type = value(r, t, c);
 }
 
+enum json_type json_scalar(struct json_reader *r, struct json_token *t)
+{
+	const char c = r->off < r->len ? r->buf[r->off] : '{';
+
+	return t->type = c == '{' || c == '[' ? JSON_BAD : value(r, t, c);
+}
+
 /*
  * Only quotes and brackets are looked at; what lies between is not checked. (c | 0x26) == 0x7f for
  * all four brackets and a few letters, which the switch lets pass.

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+
 /* Names are kept as offsets until the text has stopped growing: it may move meanwhile. */
 static const char *keep(struct observed *v, const char *p, size_t n)
 {
@@ -41,7 +43,19 @@ static bool is_json(const struct exchange *x, bool response, const struct sample
 	return !n && s->head.len && (p[0] == '{' || p[0] == '[');
 }
 
-static void collect(const struct exchange *x, bool response, const char *prefix,
+/* What is asked by one method of one path, and answered to it, looks alike as a rule. */
+static struct shape *shape_of(struct observed *v, const struct exchange *x, bool response)
+{
+	const char *target = x->target_len ? x->text.p + x->target_off : "";
+	const char *query = memchr(target, '?', x->target_len);
+	const size_t path = query ? (size_t)(query - target) : x->target_len;
+	/* The target lies behind the method. */
+	const uint64_t h = x->target_len ? hash_bytes(x->text.p, x->target_off + path) : 0;
+
+	return &v->shape[(h * 2 + response) % OBSERVE_SHAPES];
+}
+
+static void collect(const struct exchange *x, bool response, const char *prefix, struct observed *v,
 		    const struct feature_sink *sink)
 {
 	const struct message *m = response ? &x->res : &x->req;
@@ -50,7 +64,7 @@ static void collect(const struct exchange *x, bool response, const char *prefix,
 		return;
 	if (exchange_header(x, response, "content-encoding"))
 		return;
-	features_from_json(prefix, m->body.head.p, m->body.head.len, sink);
+	features_by_shape(shape_of(v, x, response), prefix, m->body.head.p, m->body.head.len, sink);
 }
 
 void observe_exchange(const struct exchange *x, struct observed *v)
@@ -59,8 +73,8 @@ void observe_exchange(const struct exchange *x, struct observed *v)
 
 	v->n = 0;
 	buf_clear(&v->text);
-	collect(x, false, "request.body", &sink);
-	collect(x, true, "response.body", &sink);
+	collect(x, false, "request.body", v, &sink);
+	collect(x, true, "response.body", v, &sink);
 	for (size_t i = 0; i < v->n; i++) {
 		v->value[i].name = v->text.p + (uintptr_t)v->value[i].name;
 		if (v->value[i].kind == FEATURE_CATEGORICAL)
@@ -71,4 +85,6 @@ void observe_exchange(const struct exchange *x, struct observed *v)
 void observe_free(struct observed *v)
 {
 	buf_free(&v->text);
+	for (unsigned i = 0; i < OBSERVE_SHAPES; i++)
+		shape_free(&v->shape[i]);
 }

@@ -6,15 +6,19 @@
 
 #include "base/buf.h"
 #include "data/feature.h"
+#include "data/shape.h"
 #include "exchange/exchange.h"
 
 #define OBSERVE_MAX_VALUES 512 /* of one exchange; more are counted as folded */
+#define OBSERVE_SHAPES 64 /* of bodies, by method, path and side */
 
 struct observed {
 	struct feature_value value[OBSERVE_MAX_VALUES];
 	size_t n;
 	uint64_t folded; /* values of all exchanges so far that were left out */
 	struct buf text; /* names and strings of the values */
+	struct shape
+		shape[OBSERVE_SHAPES]; /* of requests at even places, of responses at odd ones */
 };
 
 /* Values of request and response body into v (emptied first). Only JSON bodies that were seen from

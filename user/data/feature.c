@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "data/shape.h"
+
+#define LEARN_EVERY \
+	8 /* bodies that have not the shape: the first and every eighth may be the new one */
 
 /* An open object or array: the length of its path, and what its children's names need to know. */
 struct level {
@@ -19,6 +23,7 @@ struct walk {
 	struct json_reader r;
 	const struct feature_sink *sink;
 	struct buf text; /* decoded escapes: of one string or key at a time */
+	struct shape_learner learner;
 	bool response;
 	bool overlong; /* the path of the value that comes next did not fit */
 	bool batch_key; /* a plain array here is a batch: its key says so */
@@ -70,40 +75,47 @@ static void emit(struct walk *w, struct feature_value *v)
 	w->sink->value(w->sink->ctx, v);
 }
 
-static void scalar(struct walk *w, const struct json_token *t)
+/* False: text, no value. What v points to is in the body or in text. */
+static bool value_of(const struct json_token *t, struct buf *text, struct feature_value *v)
 {
-	struct feature_value v = { .kind = FEATURE_CATEGORICAL };
-
+	v->kind = FEATURE_CATEGORICAL;
 	switch (t->type) {
 	case JSON_NUM:
-		v.kind = isnan(t->num) ? FEATURE_MISSING : FEATURE_NUMERIC;
-		v.num = t->num;
-		break;
+		v->kind = isnan(t->num) ? FEATURE_MISSING : FEATURE_NUMERIC;
+		v->num = t->num;
+		return true;
 	case JSON_TRUE:
-		v.str = "true";
-		v.str_len = 4;
-		break;
+		v->str = "true";
+		v->str_len = 4;
+		return true;
 	case JSON_FALSE:
-		v.str = "false";
-		v.str_len = 5;
-		break;
+		v->str = "false";
+		v->str_len = 5;
+		return true;
 	case JSON_NULL:
-		v.kind = FEATURE_MISSING;
-		break;
+		v->kind = FEATURE_MISSING;
+		return true;
 	default:
-		v.str = t->p;
-		v.str_len = t->n;
+		v->str = t->p;
+		v->str_len = t->n;
 		/* An escape is at most six bytes long and stands for at least one. */
 		if (t->escaped && t->n <= 6 * FEATURE_MAX_STR) {
-			buf_clear(&w->text);
-			json_unescape(&w->text, t->p, t->n);
-			v.str = w->text.len ? w->text.p : "";
-			v.str_len = w->text.len;
+			buf_clear(text);
+			json_unescape(text, t->p, t->n);
+			v->str = text->len ? text->p : "";
+			v->str_len = text->len;
 		}
-		if (v.str_len > FEATURE_MAX_STR)
-			return;
+		return v->str_len <= FEATURE_MAX_STR;
 	}
-	emit(w, &v);
+}
+
+static void scalar(struct walk *w, const struct json_token *t)
+{
+	struct feature_value v = { 0 };
+
+	shape_note(&w->learner, t, w->overlong ? NULL : w->name, w->len);
+	if (value_of(t, &w->text, &v))
+		emit(w, &v);
 }
 
 static void push(struct walk *w, bool array)
@@ -258,8 +270,8 @@ static void walk(struct walk *w, struct json_token *t)
 	w->left_out += t->type < JSON_DONE;
 }
 
-int features_from_json(const char *prefix, const char *body, size_t n,
-		       const struct feature_sink *sink)
+static int walk_document(const char *prefix, const char *body, size_t n,
+			 const struct feature_sink *sink, struct shape *learn)
 {
 	struct json_token t, after;
 	struct walk w;
@@ -272,12 +284,17 @@ int features_from_json(const char *prefix, const char *body, size_t n,
 	w.emitted = w.depth = 0;
 	w.left_out = 0;
 	w.len = 0;
+	w.learner.s = NULL;
+	if (learn)
+		shape_begin(&w.learner, learn, body);
 	append(&w, prefix, strlen(prefix));
 	json_open(&w.r, body, n);
 	switch (json_next(&w.r, &t)) {
 	case JSON_OBJ:
 	case JSON_ARR:
 		walk(&w, &t);
+		if (!w.left_out && json_next(&w.r, &t) == JSON_DONE && w.r.off == n)
+			shape_end(&w.learner, n);
 		break;
 	case JSON_BAD:
 	case JSON_CUT:
@@ -294,4 +311,32 @@ int features_from_json(const char *prefix, const char *body, size_t n,
 	if (sink->left_out)
 		*sink->left_out += w.left_out;
 	return w.emitted;
+}
+
+int features_from_json(const char *prefix, const char *body, size_t n,
+		       const struct feature_sink *sink)
+{
+	return walk_document(prefix, body, n, sink, NULL);
+}
+
+int features_by_shape(struct shape *s, const char *prefix, const char *body, size_t n,
+		      const struct feature_sink *sink)
+{
+	struct json_token t[SHAPE_MAX_VALUES];
+	struct feature_value v = { .name = s->names.p };
+	struct buf text = { 0 };
+	int emitted = 0;
+
+	if (!shape_fits(s, body, n, t))
+		return walk_document(prefix, body, n, sink, s->misses++ % LEARN_EVERY ? NULL : s);
+	for (unsigned i = 0; i < s->n; i++) {
+		v.name_len = s->value[i].name_len;
+		if (value_of(&t[i], &text, &v)) {
+			sink->value(sink->ctx, &v);
+			emitted++;
+		}
+		v.name += v.name_len;
+	}
+	buf_free(&text);
+	return emitted;
 }
