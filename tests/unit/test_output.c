@@ -63,7 +63,7 @@ static struct output *opened(const char *what, bool blocking, size_t queue)
 }
 
 /* Records numbered from..to-1, each about 450 bytes. */
-static void emit(struct output *o, uint64_t from, uint64_t to)
+static void emit_waiting(struct output *o, uint64_t from, uint64_t to)
 {
 	static char pad[300];
 	struct record r;
@@ -75,6 +75,12 @@ static void emit(struct output *o, uint64_t from, uint64_t to)
 		record_str(&r, "pad", pad, sizeof(pad));
 		output_record(o, &r);
 	}
+}
+
+static void emit(struct output *o, uint64_t from, uint64_t to)
+{
+	emit_waiting(o, from, to);
+	output_flush(o);
 }
 
 /*
@@ -272,6 +278,31 @@ static int fifo_reader(void)
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_true(fd >= 0);
 	return fd;
+}
+
+static void few_records_wait_for_company(void **state)
+{
+	struct output *o = opened(spec, false, QUEUE);
+	struct output_stats s;
+	struct buf b;
+	uint64_t last = 0;
+
+	(void)state;
+	emit_waiting(o, 1, 4);
+	usleep(100000);
+	output_stats(o, &s);
+	assert_int_equal(s.records, 0);
+	assert_int_equal(s.queued, 3);
+	/* Many need not be asked for. */
+	emit_waiting(o, 4, 1004);
+	usleep(200000);
+	output_stats(o, &s);
+	assert_true(s.records > 500 && s.records + s.queued == 1003);
+	assert_int_equal(output_close(o, 1000), 0);
+	b = slurp(path);
+	assert_int_equal(check_lines(b.p, b.len, &last), 1003);
+	assert_int_equal(last, 1003);
+	buf_free(&b);
 }
 
 /* Read until the writer has gone, slowly at first. */
@@ -601,6 +632,7 @@ int main(void)
 		ROW(files_are_private_and_whole),
 		ROW(an_unended_line_gets_its_end),
 		ROW(flushed_soon),
+		ROW(few_records_wait_for_company),
 		ROW(a_stalled_reader_costs_counted_records),
 		ROW(closing_does_not_wait_for_ever),
 		ROW(blocking_loses_nothing),

@@ -89,6 +89,8 @@ static const char *poll_until_over(struct probe *p, struct feed *f)
 			else
 				capture_flush(f->capture);
 		}
+		if (f->pipeline)
+			pipeline_flush(f->pipeline);
 		if (probe_poll(p, POLL_MS, feed_event, f))
 			return "probe failed";
 	}

@@ -427,6 +427,12 @@ struct pipeline *pipeline_new_exchanges(const struct options *o, const struct ca
 	return p;
 }
 
+void pipeline_flush(struct pipeline *p)
+{
+	for (size_t i = 0; i < p->n_out; i++)
+		output_flush(p->out[i]);
+}
+
 void pipeline_reopen(struct pipeline *p)
 {
 	for (size_t i = 0; i < p->n_out; i++)

@@ -15,9 +15,12 @@ const struct format *const format_table[] = { &format_text, &format_jsonl, NULL 
 /* Formats of the contract that are still to come: not the same as a name that nobody knows. */
 static const char *const format_later[] = { "prom", "otlp" };
 
+#define BATCH_BYTES \
+	((size_t)64 << 10) /* handed over at once: a lock costs as much as half a record */
 #define WAKE_BYTES ((size_t)256 << 10) /* the writer is woken for this much at once */
 #define GATHER_NS 50000000ull /* after the first record of a pause it waits that long for more */
 #define SETTLE_STEP_US 2000
+#define NEVER_NS (INT64_MAX / 2)
 #define SECOND_NS \
 	1000000000ull /* between attempts that fail, and of silence before it is worth a word */
 #define SAY_AGAIN_NS (10 * SECOND_NS) /* between words about an output that is merely slow */
@@ -25,16 +28,20 @@ static const char *const format_later[] = { "prom", "otlp" };
 	((size_t)1 << 20) /* a larger buffer is given back after the stall that needed it */
 
 /*
- * A record is rendered into `line`, the caller's alone, and copied to `fill` under the lock, which
- * the writer holds only to swap it with `active`, its own: neither waits for the other's work.
+ * Records are rendered into `batch`, the caller's alone, which is handed over under the lock when
+ * it is large enough or when the caller says so: swapped with `fill`, which the writer swaps with
+ * `active`, its own. Neither waits for the other's work.
  */
 struct output {
 	char *spec;
 	const struct format *format;
 	void *state;
 	bool blocking;
-	size_t queue_max, wake_bytes;
-	struct buf line;
+	size_t queue_max, wake_bytes, batch_bytes;
+
+	/* the caller's own */
+	struct buf batch;
+	uint64_t batched; /* records in it */
 
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all that follows, up to the writer's own */
@@ -234,12 +241,11 @@ static void wait_for_work(struct output *o)
 	while (!o->fill.len && !o->closing) {
 		if (o->reopen && now_ns() >= o->next_reopen_ns)
 			return;
-		if (o->reopen) {
-			wait_until(o, o->next_reopen_ns);
-			continue;
-		}
 		o->idle = true;
-		pthread_cond_wait(&o->wake, &o->lock);
+		if (o->reopen)
+			wait_until(o, o->next_reopen_ns);
+		else
+			pthread_cond_wait(&o->wake, &o->lock);
 		o->idle = false;
 	}
 	/* More may follow: one write for many, and no wake-up for each. */
@@ -354,7 +360,7 @@ static void output_free(struct output *o)
 	if (o->format && o->format->close)
 		o->format->close(o->state);
 	sink_close(&o->sink);
-	buf_free(&o->line);
+	buf_free(&o->batch);
 	buf_free(&o->fill);
 	buf_free(&o->active);
 	free(o->spec);
@@ -380,8 +386,9 @@ struct output *output_open(const char *spec, bool blocking, size_t queue_max, st
 	o->spec = strdup(spec);
 	o->blocking = blocking;
 	o->queue_max = queue_max;
-	o->line.max = o->fill.max = o->active.max = queue_max;
+	o->batch.max = o->fill.max = o->active.max = queue_max;
 	o->wake_bytes = queue_max / 2 < WAKE_BYTES ? queue_max / 2 : WAKE_BYTES;
+	o->batch_bytes = queue_max / 8 < BATCH_BYTES ? queue_max / 8 : BATCH_BYTES;
 	o->format = format;
 	if (format->open)
 		o->state = format->open(o->sink.terminal);
@@ -395,19 +402,26 @@ struct output *output_open(const char *spec, bool blocking, size_t queue_max, st
 	return o;
 }
 
-/* Lock held. False: no room for the line. */
+/* Lock held. False: no room for the batch. */
 static bool enqueue(struct output *o)
 {
 	const size_t before = o->fill.len;
 
-	if (o->line.overflow || before + o->active_len + o->line.len > o->queue_max)
+	if (before + o->active_len + o->batch.len > o->queue_max)
 		return false;
-	buf_put(&o->fill, o->line.p, o->line.len);
+	if (before) {
+		buf_put(&o->fill, o->batch.p, o->batch.len);
+	} else {
+		const struct buf swap = o->fill;
+
+		o->fill = o->batch;
+		o->batch = swap;
+	}
 	if (o->fill.overflow) { /* memory is out */
 		o->fill.overflow = false;
 		return false;
 	}
-	o->stats.queued++;
+	o->stats.queued += o->batched;
 	/* A wake-up costs more than a record: one a pause, one a full load. */
 	if (o->idle || (o->gathering && before < o->wake_bytes && o->fill.len >= o->wake_bytes)) {
 		o->idle = false;
@@ -416,34 +430,75 @@ static bool enqueue(struct output *o)
 	return true;
 }
 
-/* Lock held: is there something to wait for? Not when the caller must not wait, the disk is full,
- * or the line can never fit. */
+/* Lock held: is there something to wait for? Not when the caller must not wait, or the disk is
+ * full. */
 static bool may_wait(const struct output *o)
 {
 	return o->blocking && !o->stats.error && (o->fill.len || o->active_len);
 }
 
-void output_record(struct output *o, const struct record *r)
+/* Hand the batch over. Waits for room, where that is wanted, until deadline_ns at most. */
+static void flush_until(struct output *o, uint64_t deadline_ns)
 {
+	const struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / SECOND_NS),
+					   .tv_nsec = (long)(deadline_ns % SECOND_NS) };
 	bool queued = false;
 
-	buf_clear(&o->line);
-	o->format->record(o->state, r, &o->line);
-	if (!o->line.len && !o->line.overflow)
+	if (!o->batch.len)
 		return;
 	pthread_mutex_lock(&o->lock);
 	while (!o->dead && !(queued = enqueue(o)) && may_wait(o)) {
 		if (o->gathering)
 			pthread_cond_signal(&o->wake);
-		pthread_cond_wait(&o->room, &o->lock);
+		if (pthread_cond_timedwait(&o->room, &o->lock, &deadline) == ETIMEDOUT)
+			break;
 	}
 	if (!queued) {
-		o->stats.lost_records++;
-		o->stats.lost_bytes += o->dead ? 0 : o->line.len;
+		o->stats.lost_records += o->batched;
+		o->stats.lost_bytes += o->dead ? 0 : o->batch.len;
 	}
 	pthread_mutex_unlock(&o->lock);
-	if (o->line.cap > KEEP_CAP)
-		buf_free(&o->line);
+	buf_clear(&o->batch);
+	o->batched = 0;
+	if (o->batch.cap > KEEP_CAP)
+		buf_free(&o->batch);
+}
+
+void output_flush(struct output *o)
+{
+	flush_until(o, NEVER_NS);
+}
+
+/* A record that is larger than the queue, or for which there is no memory. */
+static void lose_one(struct output *o)
+{
+	pthread_mutex_lock(&o->lock);
+	o->stats.lost_records++;
+	o->stats.lost_bytes += o->batch.len;
+	pthread_mutex_unlock(&o->lock);
+	buf_clear(&o->batch);
+}
+
+void output_record(struct output *o, const struct record *r)
+{
+	size_t before = o->batch.len;
+
+	o->format->record(o->state, r, &o->batch);
+	if (o->batch.overflow && before) {
+		/* Not beside what is there already; perhaps alone. */
+		o->batch.len = before;
+		o->batch.overflow = false;
+		output_flush(o);
+		before = 0;
+		o->format->record(o->state, r, &o->batch);
+	}
+	if (o->batch.overflow) {
+		lose_one(o);
+		return;
+	}
+	o->batched += o->batch.len != before;
+	if (o->batch.len >= o->batch_bytes)
+		output_flush(o);
 }
 
 void output_reopen(struct output *o)
@@ -466,6 +521,7 @@ void output_stats(const struct output *o, struct output_stats *s)
 	pthread_mutex_lock(lock);
 	*s = o->stats;
 	pthread_mutex_unlock(lock);
+	s->queued += o->batched;
 }
 
 void output_settle(struct output *o, unsigned timeout_ms)
@@ -473,6 +529,7 @@ void output_settle(struct output *o, unsigned timeout_ms)
 	const uint64_t until = now_ns() + timeout_ms * 1000000ull;
 	struct output_stats s;
 
+	flush_until(o, until);
 	pthread_mutex_lock(&o->lock);
 	pthread_cond_signal(&o->wake);
 	pthread_mutex_unlock(&o->lock);
@@ -486,12 +543,14 @@ void output_settle(struct output *o, unsigned timeout_ms)
 
 int output_close(struct output *o, unsigned timeout_ms)
 {
+	const uint64_t deadline_ns = now_ns() + timeout_ms * 1000000ull;
 	struct timespec t;
 	int err;
 
+	flush_until(o, deadline_ns);
 	pthread_mutex_lock(&o->lock);
 	o->closing = true;
-	o->deadline_ns = now_ns() + timeout_ms * 1000000ull;
+	o->deadline_ns = deadline_ns;
 	pthread_cond_signal(&o->wake);
 	pthread_mutex_unlock(&o->lock);
 	/* One second of grace: a thread that hangs in write(2), as on a dead network file system,
