@@ -63,21 +63,26 @@ static bool is_assignment(const uint8_t *p, const struct name *x)
 	return name_secret(s, n) != NAME_HARMLESS;
 }
 
+static bool colon_follows(const uint8_t *p, size_t n, size_t i)
+{
+	while (i < n && (p[i] == ' ' || (p[i] >= '\t' && p[i] <= '\r')))
+		i++;
+	return i < n && p[i] == ':';
+}
+
 /* A JSON key that is more than the identifier x, around position i. */
 static bool is_secret_key(const uint8_t *p, size_t n, size_t i)
 {
 	const size_t reach = n - i < KEY_MAX ? n - i : KEY_MAX;
 	const uint8_t *begin, *end = memchr(p + i, '"', reach);
-	size_t after;
 
-	while (end && end > p && end[-1] == '\\')
+	/* An escaped quote ends a key of JSON inside a string. */
+	while (end && end > p && end[-1] == '\\') {
+		if (colon_follows(p, n, (size_t)(end - p) + 1))
+			return true;
 		end = memchr(end + 1, '"', reach - (size_t)(end + 1 - (p + i)));
-	if (!end)
-		return false;
-	for (after = (size_t)(end - p) + 1;
-	     after < n && (p[after] == ' ' || (p[after] >= '\t' && p[after] <= '\r'));)
-		after++;
-	if (after >= n || p[after] != ':')
+	}
+	if (!end || !colon_follows(p, n, (size_t)(end - p) + 1))
 		return false;
 	begin = memrchr(i > KEY_MAX ? p + i - KEY_MAX : p, '"', i > KEY_MAX ? KEY_MAX : i);
 	if (!begin || memchr(begin + 1, '\\', (size_t)(end - begin - 1)) ||
