@@ -125,7 +125,7 @@ const struct opt opt_table[] = {
 	  .field = FIELD(copy_head),
 	  .min = 64,
 	  .max = EV_COPY_MAX,
-	  .def = "48K+16K",
+	  .def = "16K+8K",
 	  .metavar = "HEAD[+TAIL]",
 	  .help = "bytes that the kernel side copies of one call; at most 64K together (replay: as "
 		  "recorded)" },
