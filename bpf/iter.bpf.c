@@ -94,7 +94,6 @@ int iter_task_file(struct bpf_iter__task_file *ctx)
 	struct sock *sk;
 	__u32 tgid, fmt;
 	bool listens;
-	__u8 one = 1;
 
 	if (!task || !file)
 		return 0;
@@ -123,7 +122,7 @@ int iter_task_file(struct bpf_iter__task_file *ctx)
 		if (!iter_listeners && e.proto == EV_PROTO_TCP) {
 			k.netns = c->netns;
 			k.port = c->local_port;
-			bpf_map_update_elem(&listen_ports, &k, &one, BPF_ANY);
+			listen_port_add(&k);
 		}
 	} else {
 		s = stream_get(&e, &w->fresh);

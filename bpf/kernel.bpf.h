@@ -10,6 +10,12 @@
 
 #include "event.h"
 
+/* Current with its type, from 5.11: its fields are plain loads, without a helper's call for each.
+ */
+enum bpf_func_id___typed { BPF_FUNC_get_current_task_btf___typed = 1 };
+#define current_has_type() \
+	bpf_core_enum_value_exists(enum bpf_func_id___typed, BPF_FUNC_get_current_task_btf___typed)
+
 /* System-call numbers are tested against a table of this many bits; all of ours are below it. */
 #define NR_LIMIT 512
 

@@ -136,17 +136,20 @@ struct stamp {
 };
 
 struct stream {
+	/* each call of its owner */
 	__u64 inode; /* 0: a TCP socket that nobody has accepted yet */
 	__u64 sk;
-	__u64 count[2]; /* STREAM_COUNTED: bytes moved, by enum ev_dir */
-	__u64 rx_pos, tx_pos; /* at the last state change */
-	__u32 last_seq[2]; /* seq32 after the last call, by enum ev_dir */
 	__u32 flags;
 	__u32 tgid;
 	__s32 fd;
+	__u32 pad;
+	__u32 last_seq[2]; /* seq32 after the last call, by enum ev_dir */
+	__u64 count[2]; /* STREAM_COUNTED: bytes moved, by enum ev_dir */
+	/* seldom; keeps apart what two CPUs write */
+	__u64 rx_pos, tx_pos; /* at the last state change */
+	/* each arrival, on the CPU of whoever sent */
 	__u32 rcv_nxt; /* of the last stamp */
 	__u32 stamps; /* written so far */
-	__u32 pad;
 	struct stamp stamp[STREAM_STAMPS];
 };
 
@@ -200,5 +203,17 @@ struct {
 	__type(key, struct port_key);
 	__type(value, __u8);
 } listen_ports __weak SEC(".maps");
+
+/* The same without the namespace: one load decides for nearly every other socket of the host. */
+#define PORT_HINTS 65536
+extern __u8 port_hint[PORT_HINTS];
+
+static __always_inline void listen_port_add(struct port_key *k)
+{
+	__u8 one = 1;
+
+	bpf_map_update_elem(&listen_ports, k, &one, BPF_ANY);
+	port_hint[k->port & (PORT_HINTS - 1)] = 1;
+}
 
 #endif

@@ -35,8 +35,11 @@ static __always_inline void regs_args(struct pt_regs *regs, bool typed, __u64 a[
 /* int $0x80 out of 64-bit code: only the thread's status tells. */
 static __always_inline bool task_in_compat_call(void)
 {
-	struct task_struct *t = (void *)bpf_get_current_task();
+	struct task_struct *t;
 
+	if (current_has_type())
+		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
+	t = (void *)bpf_get_current_task();
 	return BPF_CORE_READ(t, thread_info.status) & TS_COMPAT;
 }
 

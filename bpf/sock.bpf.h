@@ -41,6 +41,17 @@ static __always_inline void tcp_rx_position(const struct sock *sk, struct positi
 	p->rx_seq = copied - fin;
 }
 
+/* rx_seq of tcp_rx_position() alone. */
+static __always_inline __u32 tcp_rx_seq(const struct sock *sk)
+{
+	const struct tcp_sock *tp = (const void *)sk;
+	__u32 copied = BPF_CORE_READ(tp, copied_seq);
+
+	if (copied == BPF_CORE_READ(tp, rcv_nxt))
+		copied -= BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE & 1;
+	return copied;
+}
+
 /*
  * What the application has written: acknowledged bytes and those between them and write_seq. The
  * SYN counts as acknowledged on the end that sent it, our FIN as written once it is queued.

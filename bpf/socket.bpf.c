@@ -11,16 +11,20 @@
 /* Written under the socket's lock. A stamp whose bytes were not read yet stays; newer ones wait. */
 static __always_inline void stamp_arrival(struct stream *s, const struct sock *sk)
 {
-	const struct tcp_sock *tp = (const void *)sk;
-	__u32 nxt = BPF_CORE_READ(tp, rcv_nxt);
-	__u32 copied = BPF_CORE_READ(tp, copied_seq);
+	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
 	struct stamp *st = &s->stamp[s->stamps & (STREAM_STAMPS - 1)];
-	__u32 from = s->flags & STREAM_RCV_KNOWN ? s->rcv_nxt : copied;
+	__u32 nxt, copied, from;
 
+	if (!tp)
+		return;
+	nxt = tp->rcv_nxt;
+	copied = tp->copied_seq;
+	from = s->flags & STREAM_RCV_KNOWN ? s->rcv_nxt : copied;
 	if (from == nxt)
 		return;
 	s->rcv_nxt = nxt;
-	s->flags |= STREAM_RCV_KNOWN;
+	if (!(s->flags & STREAM_RCV_KNOWN))
+		s->flags |= STREAM_RCV_KNOWN;
 	if (st->ts && (__s32)(st->to - copied) > 0)
 		return;
 	st->ts = bpf_ktime_get_ns();
@@ -29,30 +33,33 @@ static __always_inline void stamp_arrival(struct stream *s, const struct sock *s
 	s->stamps++;
 }
 
+/* Any socket of the host: not accepted yet, but it came to a port where a target listens? */
+static __always_inline bool awaits_target(const struct sock *sk)
+{
+	__u32 family = sk->__sk_common.skc_family;
+	struct port_key k = { .port = sk->__sk_common.skc_num };
+
+	if ((family != AF_INET && family != AF_INET6) || sk->sk_protocol != IPPROTO_TCP ||
+	    !port_hint[k.port & (PORT_HINTS - 1)] || sk->__sk_common.skc_state == TCP_LISTEN)
+		return false;
+	k.netns = sk->__sk_common.skc_net.net->ns.inum;
+	return bpf_map_lookup_elem(&listen_ports, &k);
+}
+
 /* The twin finds nothing new. */
 static __always_inline int data_ready(const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 	struct stream *s = bpf_map_lookup_elem(&socks, &key);
-	struct stream fresh = {};
-	struct port_key k;
-	__u32 family;
+	struct stream fresh;
 
 	if (s) {
 		stamp_arrival(s, sk);
 		return 0;
 	}
-	/* Not accepted yet, but it came to a port where a target listens? */
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) ||
-	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (!awaits_target(sk))
 		return 0;
-	if (sk_state(sk) == TCP_LISTEN)
-		return 0;
-	k.port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	k.netns = sk_netns(sk);
-	if (!bpf_map_lookup_elem(&listen_ports, &k))
-		return 0;
+	__builtin_memset(&fresh, 0, sizeof(fresh));
 	fresh.sk = key;
 	fresh.fd = -1;
 	fresh.flags = STREAM_BASED; /* somebody else sent the SYN */

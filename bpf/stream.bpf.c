@@ -6,19 +6,13 @@
 /* w->fd in the current task's table. Returns enum ev_proto. */
 __noinline int fd_resolve(__u32 copy)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	struct work *w = work_get(copy);
-	struct file **slots, *file = NULL;
 	struct endpoint e;
-	__u32 fd;
+	struct file *file;
 
 	if (!w)
 		return EV_PROTO_NONE;
-	fd = w->fd;
-	if (fd >= BPF_CORE_READ(task, files, fdt, max_fds))
-		return EV_PROTO_NONE;
-	slots = BPF_CORE_READ(task, files, fdt, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	file = file_of_fd(w->fd);
 	if (!file)
 		return EV_PROTO_NONE;
 	endpoint_of_file(&e, file);

@@ -12,6 +12,29 @@ struct endpoint {
 	__u32 proto; /* enum ev_proto; EV_PROTO_NONE: nothing that we follow */
 };
 
+/* The file behind a descriptor of the current task, or NULL. */
+static __always_inline struct file *file_of_fd(__u32 fd)
+{
+	struct file **slots, *file = NULL;
+	__u32 max;
+
+	if (current_has_type()) {
+		struct fdtable *fdt = bpf_get_current_task_btf()->files->fdt;
+
+		max = fdt->max_fds;
+		slots = fdt->fd;
+	} else {
+		struct task_struct *task = (void *)bpf_get_current_task();
+		struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+
+		max = BPF_CORE_READ(fdt, max_fds);
+		slots = BPF_CORE_READ(fdt, fd);
+	}
+	if (fd < max)
+		bpf_probe_read_kernel(&file, sizeof(file), slots + fd);
+	return file;
+}
+
 /*
  * A socket is what has a socket inode on the socket file system, a pipe what has a FIFO inode on
  * the pipe file system: both number their inodes from one counter, so the number alone is the
@@ -22,22 +45,17 @@ static __always_inline void endpoint_of_file(struct endpoint *e, struct file *fi
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	__u32 fmt = BPF_CORE_READ(inode, i_mode) & S_IFMT;
 	struct socket *sock;
-	struct stream *s;
 	struct sock *sk;
 	__u32 family;
 
 	e->proto = EV_PROTO_NONE;
+	e->inode = 0;
 	e->sk = 0;
 	if (fmt == S_IFSOCK) {
 		e->inode = BPF_CORE_READ(inode, i_ino);
 		sock = BPF_CORE_READ(file, private_data);
 		sk = BPF_CORE_READ(sock, sk);
 		e->sk = (__u64)sk;
-		s = bpf_map_lookup_elem(&socks, &e->sk);
-		if (s && s->inode == e->inode) {
-			e->proto = EV_PROTO_TCP;
-			return;
-		}
 		if (BPF_CORE_READ(inode, i_sb, s_magic) != SOCKFS_MAGIC || !sk)
 			return;
 		if (BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
@@ -104,6 +122,48 @@ static __always_inline struct stream *stream_get(const struct endpoint *e, struc
 		bpf_map_update_elem(&counted, &e->inode, fresh, BPF_ANY);
 	}
 	return stream_lookup(e->proto, e->sk, e->inode);
+}
+
+/*
+ * The sock of what a file holds when that is a socket of this very file; one read where both fields
+ * stand side by side. In the work area: the stack is short.
+ */
+static __always_inline __u64 socket_of_file(struct work *w, const struct file *file)
+{
+	const __u32 at_file = bpf_core_field_offset(struct socket, file);
+	const __u32 at_sk = bpf_core_field_offset(struct socket, sk);
+	const struct socket *sock;
+
+	BPF_CORE_READ_INTO(&w->known.sock, file, private_data);
+	sock = (const void *)w->known.sock;
+	if (at_sk - at_file == sizeof(w->known.file)) {
+		bpf_probe_read_kernel(&w->known.file, 2 * sizeof(w->known.file),
+				      (const void *)sock + at_file);
+	} else {
+		BPF_CORE_READ_INTO(&w->known.file, sock, file);
+		BPF_CORE_READ_INTO(&w->known.sk, sock, sk);
+	}
+	return w->known.file == (__u64)file ? w->known.sk : 0;
+}
+
+/*
+ * The short way, for the calls of every request: a TCP socket of the table. What the file holds
+ * points back at the file and to a socket that we know; nothing else does both.
+ */
+static __always_inline struct stream *stream_known(struct work *w)
+{
+	struct file *file = file_of_fd(w->fd);
+	struct stream *s;
+
+	if (!file)
+		return NULL;
+	w->sk = socket_of_file(w, file);
+	s = bpf_map_lookup_elem(&socks, &w->sk);
+	if (!s || !s->inode)
+		return NULL;
+	w->proto = EV_PROTO_TCP;
+	w->inode = s->inode;
+	return s;
 }
 
 /* Remember which descriptor a stream was last used by; a unix socket's close(2) is known by it. */

@@ -30,6 +30,7 @@ __u32 iter_readings;
 __u64 agent_pid_ns;
 __u32 agent_pid_level;
 __u32 target_hint[HINT_SLOTS];
+__u8 port_hint[PORT_HINTS];
 __u32 call_told[TOLD_SLOTS];
 __u32 exec_told[TOLD_SLOTS / 16];
 
@@ -219,7 +220,6 @@ static __always_inline int listening(struct work *w)
 	const struct sock *sk;
 	struct port_key k;
 	struct ev_conn *c;
-	__u8 one = 1;
 	__u64 seq;
 
 	w->fd = w->arg[0];
@@ -230,7 +230,7 @@ static __always_inline int listening(struct work *w)
 	if (w->proto == EV_PROTO_TCP) {
 		k.netns = sk_netns(sk);
 		k.port = BPF_CORE_READ(sk, __sk_common.skc_num);
-		bpf_map_update_elem(&listen_ports, &k, &one, BPF_ANY);
+		listen_port_add(&k);
 	}
 	c = bpf_ringbuf_reserve(&life_ring, sizeof(*c), 0);
 	if (!c) {
@@ -274,14 +274,14 @@ static __always_inline int protocol_changed(struct work *w)
 }
 
 /* ---- dispatch --------------------------------------------------------------- */
-/* Calls that move bytes: is there a stream behind the descriptor, and is the result worth a record?
- */
+/* Calls that move bytes: is the result worth a look at the descriptor? */
 static __always_inline bool transfer_wanted(struct work *w, __u8 dir)
 {
 	if (w->ret < 0 && !(w->ret == -EAGAIN && dir == EV_WRITE))
 		return false;
 	w->fd = w->arg[0];
-	return fd_resolve(w->copy) != EV_PROTO_NONE;
+	w->proto = EV_PROTO_NONE; /* transfer_record() finds out */
+	return true;
 }
 
 __noinline int call_dispatch(__u32 copy)
@@ -328,7 +328,8 @@ __noinline int call_dispatch(__u32 copy)
 		dir = EV_WRITE;
 		/* fall through */
 	case NR_recvmmsg:
-		if (w->arg[3] & MSG_ERRQUEUE || !transfer_wanted(w, dir))
+		if (w->arg[3] & MSG_ERRQUEUE || !transfer_wanted(w, dir) ||
+		    fd_resolve(copy) == EV_PROTO_NONE)
 			return 0;
 		return transfer_mmsg(w->copy);
 	case NR_sendfile:

@@ -11,8 +11,8 @@ static __always_inline __u64 wait_by_stamp(const struct stream *s, __u32 first, 
 {
 	__u32 i;
 
-	for (i = 0; i < STREAM_STAMPS; i++) {
-		const struct stamp *st = &s->stamp[i];
+	for (i = 1; i <= STREAM_STAMPS; i++) { /* newest first */
+		const struct stamp *st = &s->stamp[(s->stamps - i) & (STREAM_STAMPS - 1)];
 
 		if (st->ts && (__s32)(first - st->from) >= 0 && (__s32)(st->to - first) > 0)
 			return now > st->ts ? now - st->ts : 0;
@@ -27,12 +27,10 @@ static __always_inline __u32 tcp_facts(struct work *w, struct stream *s, __u32 f
 	const struct tcp_sock *tp = (const void *)sk;
 	struct ev_data *r = &w->rec;
 	__u32 flags = 0, seq;
-	struct positions p;
 	__u64 sent;
 
 	if (w->t.dir == EV_READ) {
-		tcp_rx_position(sk, &p);
-		seq = p.rx_seq - w->t.after;
+		seq = tcp_rx_seq(sk) - w->t.after;
 		if (w->t.ret > 0 && !(first_flags & EV_F_PEEK)) {
 			r->wait = s ? wait_by_stamp(s, seq - (__u32)w->t.ret, w->ts) : WAIT_UNKNOWN;
 			if (r->wait == WAIT_UNKNOWN) {
@@ -80,7 +78,12 @@ __noinline int transfer_record(__u32 copy)
 	if (w->t.msg_flags & MSG_TRUNC)
 		flags |= EV_F_TRUNC;
 
-	s = stream_lookup(w->proto, w->sk, w->inode);
+	s = w->proto == EV_PROTO_NONE ? stream_known(w) : NULL;
+	if (!s) {
+		if (w->proto == EV_PROTO_NONE && fd_resolve(copy) == EV_PROTO_NONE)
+			return 0;
+		s = stream_lookup(w->proto, w->sk, w->inode);
+	}
 	if (!s || s->inode != w->inode || !(s->flags & STREAM_ANNOUNCED)) {
 		w->conn_flags = 0;
 		stream_announce(copy);

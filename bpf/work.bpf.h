@@ -64,6 +64,10 @@ struct work {
 	__u32 copy; /* of the program: 0, or 1: the twin */
 	__u32 pad;
 	struct transfer t;
+	struct {
+		__u64 sock; /* what the file holds */
+		__u64 file, sk; /* as in struct socket */
+	} known; /* stream_known() */
 	__u64 copy_n; /* copy_iov(): bytes to walk */
 	__u64 pos; /* walked so far */
 	__u64 total; /* what the call had asked for */

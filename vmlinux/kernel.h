@@ -158,6 +158,7 @@ struct file {
 	struct inode *f_inode;
 };
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 struct ns_common {
