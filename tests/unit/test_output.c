@@ -80,7 +80,7 @@ static void emit_waiting(struct output *o, uint64_t from, uint64_t to)
 static void emit(struct output *o, uint64_t from, uint64_t to)
 {
 	emit_waiting(o, from, to);
-	output_flush(o);
+	output_flush(o, 0);
 }
 
 /*
@@ -293,6 +293,13 @@ static void few_records_wait_for_company(void **state)
 	output_stats(o, &s);
 	assert_int_equal(s.records, 0);
 	assert_int_equal(s.queued, 3);
+	output_flush(o, 1000);
+	output_stats(o, &s);
+	assert_int_equal(s.queued, 3);
+	output_flush(o, 50);
+	usleep(100000);
+	output_stats(o, &s);
+	assert_int_equal(s.records, 3);
 	/* Many need not be asked for. */
 	emit_waiting(o, 4, 1004);
 	usleep(200000);

@@ -27,6 +27,7 @@
 #define HOOK_TIMEOUT_S 60
 #define QUEUE_MIN ((size_t)256 << 10) /* of an output: the largest record fits */
 #define SETTLE_TIMEOUT_MS 500
+#define FLUSH_MS 50 /* a write for many records, and nobody waits for his longer than that */
 #define CLOSE_TIMEOUT_MS 2000 /* how long a stalled reader may hold up the end of `run` */
 
 struct pipeline {
@@ -430,7 +431,7 @@ struct pipeline *pipeline_new_exchanges(const struct options *o, const struct ca
 void pipeline_flush(struct pipeline *p)
 {
 	for (size_t i = 0; i < p->n_out; i++)
-		output_flush(p->out[i]);
+		output_flush(p->out[i], FLUSH_MS);
 }
 
 void pipeline_reopen(struct pipeline *p)

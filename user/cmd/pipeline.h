@@ -20,7 +20,7 @@ struct pipeline *pipeline_new(const struct options *o, const struct capture_meta
 /* One raw event record, in stream order. A record that contradicts itself is counted, never fatal.
  */
 void pipeline_feed(struct pipeline *p, const void *raw, size_t n);
-/* Nothing comes for a while: let the outputs have what waits for company. */
+/* Nothing comes for a while: outputs write what has waited for company long enough. */
 void pipeline_flush(struct pipeline *p);
 /* SIGHUP: outputs that are files are opened anew. */
 void pipeline_reopen(struct pipeline *p);

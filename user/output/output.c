@@ -16,9 +16,7 @@ const struct format *const format_table[] = { &format_text, &format_jsonl, NULL 
 static const char *const format_later[] = { "prom", "otlp" };
 
 #define BATCH_BYTES \
-	((size_t)64 << 10) /* handed over at once: a lock costs as much as half a record */
-#define WAKE_BYTES ((size_t)256 << 10) /* the writer is woken for this much at once */
-#define GATHER_NS 50000000ull /* after the first record of a pause it waits that long for more */
+	((size_t)256 << 10) /* handed over at once; a wake-up costs more than a record */
 #define SETTLE_STEP_US 2000
 #define NEVER_NS (INT64_MAX / 2)
 #define SECOND_NS \
@@ -37,18 +35,19 @@ struct output {
 	const struct format *format;
 	void *state;
 	bool blocking;
-	size_t queue_max, wake_bytes, batch_bytes;
+	size_t queue_max, batch_bytes;
 
 	/* the caller's own */
 	struct buf batch;
 	uint64_t batched; /* records in it */
+	uint64_t batch_ns; /* when the first of them came */
 
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all that follows, up to the writer's own */
 	pthread_cond_t wake, room;
 	struct buf fill;
 	size_t active_len; /* bytes that the writer has taken and not finished with */
-	bool idle, gathering; /* what the writer waits for */
+	bool idle; /* the writer waits for work */
 	bool reopen, closing;
 	uint64_t next_reopen_ns; /* 0: the first attempt */
 	bool unwritten; /* closed with records left over */
@@ -236,8 +235,6 @@ static size_t write_active(struct output *o)
 /* Lock held: until there is something to write, to reopen or to end. */
 static void wait_for_work(struct output *o)
 {
-	uint64_t until;
-
 	while (!o->fill.len && !o->closing) {
 		if (o->reopen && now_ns() >= o->next_reopen_ns)
 			return;
@@ -248,12 +245,6 @@ static void wait_for_work(struct output *o)
 			pthread_cond_wait(&o->wake, &o->lock);
 		o->idle = false;
 	}
-	/* More may follow: one write for many, and no wake-up for each. */
-	until = now_ns() + GATHER_NS;
-	o->gathering = true;
-	while (o->fill.len < o->wake_bytes && !o->closing && now_ns() < until)
-		wait_until(o, until);
-	o->gathering = false;
 }
 
 static void *writer(void *arg)
@@ -387,7 +378,6 @@ struct output *output_open(const char *spec, bool blocking, size_t queue_max, st
 	o->blocking = blocking;
 	o->queue_max = queue_max;
 	o->batch.max = o->fill.max = o->active.max = queue_max;
-	o->wake_bytes = queue_max / 2 < WAKE_BYTES ? queue_max / 2 : WAKE_BYTES;
 	o->batch_bytes = queue_max / 8 < BATCH_BYTES ? queue_max / 8 : BATCH_BYTES;
 	o->format = format;
 	if (format->open)
@@ -422,8 +412,7 @@ static bool enqueue(struct output *o)
 		return false;
 	}
 	o->stats.queued += o->batched;
-	/* A wake-up costs more than a record: one a pause, one a full load. */
-	if (o->idle || (o->gathering && before < o->wake_bytes && o->fill.len >= o->wake_bytes)) {
+	if (o->idle) {
 		o->idle = false;
 		pthread_cond_signal(&o->wake);
 	}
@@ -448,8 +437,6 @@ static void flush_until(struct output *o, uint64_t deadline_ns)
 		return;
 	pthread_mutex_lock(&o->lock);
 	while (!o->dead && !(queued = enqueue(o)) && may_wait(o)) {
-		if (o->gathering)
-			pthread_cond_signal(&o->wake);
 		if (pthread_cond_timedwait(&o->room, &o->lock, &deadline) == ETIMEDOUT)
 			break;
 	}
@@ -464,9 +451,10 @@ static void flush_until(struct output *o, uint64_t deadline_ns)
 		buf_free(&o->batch);
 }
 
-void output_flush(struct output *o)
+void output_flush(struct output *o, unsigned age_ms)
 {
-	flush_until(o, NEVER_NS);
+	if (o->batch.len && (!age_ms || now_ns() - o->batch_ns >= age_ms * 1000000ull))
+		flush_until(o, NEVER_NS);
 }
 
 /* A record that is larger than the queue, or for which there is no memory. */
@@ -488,7 +476,7 @@ void output_record(struct output *o, const struct record *r)
 		/* Not beside what is there already; perhaps alone. */
 		o->batch.len = before;
 		o->batch.overflow = false;
-		output_flush(o);
+		flush_until(o, NEVER_NS);
 		before = 0;
 		o->format->record(o->state, r, &o->batch);
 	}
@@ -496,9 +484,11 @@ void output_record(struct output *o, const struct record *r)
 		lose_one(o);
 		return;
 	}
+	if (!o->batched)
+		o->batch_ns = now_ns();
 	o->batched += o->batch.len != before;
 	if (o->batch.len >= o->batch_bytes)
-		output_flush(o);
+		flush_until(o, NEVER_NS);
 }
 
 void output_reopen(struct output *o)

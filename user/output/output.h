@@ -28,10 +28,11 @@ struct output;
  * room instead of dropping (replay). queue_max in bytes. NULL and e (EXIT_USAGE or EXIT_FAILED).
  */
 struct output *output_open(const char *spec, bool blocking, size_t queue_max, struct err *e);
-/* Records wait in the caller's hand until they are many, or until output_flush: call that before a
- * pause. One thread calls both. */
+/* Records wait in the caller's hand until they are many, or old: call output_flush before a pause.
+ * One thread calls both. */
 void output_record(struct output *o, const struct record *r);
-void output_flush(struct output *o);
+void output_flush(struct output *o,
+		  unsigned age_ms); /* if the oldest waits for that long; 0: now */
 void output_reopen(struct output *o); /* SIGHUP; a failure is a diagnostic, retried */
 struct output_stats {
 	uint64_t records, bytes, lost_records, lost_bytes;
